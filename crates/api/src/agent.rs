@@ -1,0 +1,116 @@
+//! Registration, heartbeats and summaries of nexlets (spec: control API, sections 4.3, 4.5, 4.6).
+//!
+//! Owns: the messages between a nexlet and its node. Never: knows a workload type.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::nullable;
+use crate::workload::{AgentStartWorkloadRequest, Lifecycle};
+use crate::{NatsConnectionData, Time};
+
+/// The header of agent ping replies that carries the agent id, in this exact case.
+pub const AGENT_ID_HEADER: &str = "agentId";
+
+/// What a nexlet says of itself in heartbeats and pings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct AgentSummary {
+    #[serde(deserialize_with = "nullable")]
+    pub name: String,
+    #[serde(deserialize_with = "nullable")]
+    pub start_time: Time,
+    /// `starting`, `running`, `stopping`, `lameduck` or `error`; free text, since peers may say more.
+    #[serde(deserialize_with = "nullable")]
+    pub state: String,
+    /// Comma-joined, not a list.
+    #[serde(deserialize_with = "nullable")]
+    pub supported_lifecycles: String,
+    #[serde(rename = "type", deserialize_with = "nullable")]
+    pub register_type: String,
+    #[serde(deserialize_with = "nullable")]
+    pub version: String,
+    #[serde(deserialize_with = "nullable")]
+    pub workload_count: u32,
+}
+
+/// A nexlet's heartbeat.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct AgentHeartbeat {
+    #[serde(deserialize_with = "nullable")]
+    pub data: String,
+    #[serde(deserialize_with = "nullable")]
+    pub summary: AgentSummary,
+}
+
+/// REGISTER.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct RegisterAgentRequest {
+    #[serde(deserialize_with = "nullable")]
+    pub description: String,
+    /// 0 means unlimited. Peers may send a fraction.
+    #[serde(deserialize_with = "nullable")]
+    pub max_workloads: f64,
+    #[serde(deserialize_with = "nullable")]
+    pub name: String,
+    #[serde(deserialize_with = "nullable")]
+    pub public_xkey: String,
+    #[serde(deserialize_with = "nullable")]
+    pub register_type: String,
+    /// Ours: proves that the node launched this process (section 13, "Re-registration").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register_token: Option<String>,
+    /// A JSON Schema document as text.
+    #[serde(deserialize_with = "nullable")]
+    pub start_request_schema: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supported_lifecycles: Option<Vec<Lifecycle>>,
+    #[serde(deserialize_with = "nullable")]
+    pub version: String,
+}
+
+/// The answer to REGISTER. Failures are error replies instead.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct RegisterAgentResponse {
+    #[serde(deserialize_with = "nullable")]
+    pub connection_data: NatsConnectionData,
+    #[serde(deserialize_with = "nullable")]
+    pub existing_state: BTreeMap<String, AgentStartWorkloadRequest>,
+    #[serde(deserialize_with = "nullable")]
+    pub message: String,
+    #[serde(deserialize_with = "nullable")]
+    pub node_id: String,
+    #[serde(deserialize_with = "nullable")]
+    pub success: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{decode, encode};
+
+    #[test]
+    fn registration_prints_the_specification_s_sample() {
+        let sample = r#"{"description":"Runs workloads as subprocesses on the host machine","max_workloads":0,"name":"go_exec","public_xkey":"XC7","register_type":"native","start_request_schema":"{}","supported_lifecycles":["job","service"],"version":"0.0.0"}"#;
+        let request: RegisterAgentRequest = decode(sample.as_bytes()).unwrap();
+        let printed = String::from_utf8(encode(&request)).unwrap();
+        assert_eq!(printed.replace("0.0,\"name\"", "0,\"name\""), sample);
+    }
+
+    #[test]
+    fn an_empty_state_is_an_object() {
+        let text = String::from_utf8(encode(&RegisterAgentResponse::default())).unwrap();
+        assert!(text.contains(r#""existing_state":{}"#), "{text}");
+    }
+
+    #[test]
+    fn a_heartbeat_of_a_go_peer_is_read() {
+        let sample = r#"{"data":"{\"namespace_count\":0}","summary":{"name":"go_exec","start_time":"2026-04-23T08:58:10.2-06:00","state":"running","supported_lifecycles":"job,service","type":"native","version":"0.0.0","workload_count":0}}"#;
+        let beat: AgentHeartbeat = decode(sample.as_bytes()).unwrap();
+        assert_eq!(beat.summary.register_type, "native");
+    }
+}

@@ -1,0 +1,52 @@
+//! AUCTION: who could run a workload of this type (spec: control API, section 4.4).
+//!
+//! Owns: the two messages. Never: decides who bids (`nex-policy`).
+
+use nex_types::Tags;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::nullable;
+use crate::workload::Lifecycle;
+
+/// The question.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct AuctionRequest {
+    #[serde(deserialize_with = "nullable")]
+    pub agent_type: String,
+    #[serde(deserialize_with = "nullable")]
+    pub auction_id: String,
+    #[serde(deserialize_with = "nullable")]
+    pub tags: Tags,
+}
+
+/// A bid.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct AuctionResponse {
+    #[serde(deserialize_with = "nullable")]
+    pub bidder_id: String,
+    #[serde(deserialize_with = "nullable")]
+    pub start_request_schema: String,
+    /// `null` when the nexlet named none.
+    pub supported_lifecycles: Option<Vec<Lifecycle>>,
+    /// The agent's public xkey, not the node's.
+    #[serde(deserialize_with = "nullable")]
+    pub xkey: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{decode, encode};
+
+    #[test]
+    fn both_messages_print_the_specification_s_samples() {
+        let question = r#"{"agent_type":"native","auction_id":"kTrS8s1OfB1UZJ0Kwq6mKQ","tags":{"region":"lab"}}"#;
+        let request: AuctionRequest = decode(question.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(encode(&request)).unwrap(), question);
+        let bid = r#"{"bidder_id":"WvLS2fm0rYuHFVcv9jR5lm","start_request_schema":"{}","supported_lifecycles":["job","service"],"xkey":"XC7"}"#;
+        let response: AuctionResponse = decode(bid.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(encode(&response)).unwrap(), bid);
+    }
+}

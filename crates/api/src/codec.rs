@@ -1,0 +1,57 @@
+//! JSON as Go peers read and write it (spec: control API, section 4.0).
+//!
+//! Owns: the rules of absent, `null` and unknown keys. Never: knows a particular message.
+//!
+//! A required key must be there, but may be `null`, which stands for its zero value; a body that is
+//! `null` as a whole is the zero message; an empty body is an error.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A body that is not the message it should be. The text is for people; nobody may parse it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DecodeError(String);
+
+/// Reads a message.
+///
+/// # Errors
+/// When `body` is empty, is not JSON, lacks a required key or has a value of another type.
+pub fn decode<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, DecodeError> {
+    if body.is_empty() {
+        return Err(DecodeError("unexpected end of JSON input".to_owned()));
+    }
+    let message: Option<T> =
+        serde_json::from_slice(body).map_err(|error| DecodeError(error.to_string()))?;
+    Ok(message.unwrap_or_default())
+}
+
+/// Writes a message. Ours hold only maps with text keys and numbers that JSON has, so this cannot fail.
+#[must_use]
+pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    serde_json::to_vec(message).expect("wire messages have text keys and finite numbers")
+}
+
+/// For required keys: `null` stands for the zero value.
+pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::NodePingRequest;
+
+    #[test]
+    fn required_keys_may_be_null_but_not_absent() {
+        assert!(decode::<NodePingRequest>(b"{}").is_err());
+        assert!(decode::<NodePingRequest>(b"").is_err());
+        assert!(decode::<NodePingRequest>(br#"{"filter":null,"new":1}"#).unwrap().filter.is_empty());
+        assert!(decode::<NodePingRequest>(b"null").is_ok());
+        assert!(decode::<NodePingRequest>(br#"{"filter":3}"#).is_err());
+    }
+}

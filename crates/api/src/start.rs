@@ -1,0 +1,202 @@
+//! Start requests of our own workload types: what stands in `run_request` (spec: functions, section 1;
+//! services, section 1).
+//!
+//! Owns: the keys, their defaults and the JSON schemas that our nexlets announce. Never: fetches or
+//! starts anything. Unknown keys are refused, with the nearest valid key.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `run_request` of the types `javascript` and `wasm`.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionRequest {
+    /// Where the artifact is: `nats://BUCKET/name[:tag]`, `data:` or `file://`.
+    pub uri: String,
+    /// `sha256:<hex>` of the artifact; anything else is refused before it is compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// What makes the function run; at least one.
+    #[schemars(length(min = 1))]
+    pub triggers: Vec<Trigger>,
+    /// Visible to the function; never logged or listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Extra arguments of a WASI command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<String>,
+    /// Bounds of one function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<FunctionLimits>,
+    /// Whether an instance serves more than one call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<InstanceReuse>,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+impl std::fmt::Debug for FunctionRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FunctionRequest")
+            .field("uri", &self.uri)
+            .field("digest", &self.digest)
+            .field("triggers", &self.triggers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A trigger; plain text is short for a subject trigger with the default queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Trigger {
+    /// `"js.echo"`
+    Subject(String),
+    /// `{"type":"subject","subject":"js.echo","queue":"…"}`
+    Full(SubjectTrigger),
+}
+
+/// A subject trigger in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectTrigger {
+    /// The kind of source; other kinds than `subject` are not there yet.
+    #[serde(rename = "type")]
+    pub kind: TriggerKind,
+    /// Wildcards are allowed.
+    pub subject: String,
+    /// Queue group; default `nex.<namespace>.<workload name>`, `""` means every copy gets every message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+}
+
+/// Kinds of triggers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TriggerKind {
+    /// A core NATS subject.
+    Subject,
+}
+
+/// Limits of one function (spec: functions, section 4).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionLimits {
+    /// Go duration; default `4s`, at most `15m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+    /// Size of one instance's memory; default `64MiB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Calls at the same time; default 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub concurrency: Option<u32>,
+    /// Calls that wait; default 1024.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 65536))]
+    pub queue: Option<u32>,
+    /// Log lines a second; default 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub log_rate: Option<u32>,
+}
+
+/// The values of `instances`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceReuse {
+    /// An instance serves many calls, one at a time.
+    Reuse,
+    /// Every call starts from the image.
+    Fresh,
+}
+
+/// `run_request` of the type `native`: the Go nexlet's keys, `digest` and `stop`.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NativeRequest {
+    /// Where the program is: `nats://BUCKET/name[:tag]` or `file://`.
+    pub uri: String,
+    /// `sha256:<hex>`, verified before the program is made executable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Arguments after the program's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<String>,
+    /// The program's whole environment, besides what Nex adds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Ports that the program listens on; recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expose_ports: Vec<u16>,
+    /// How it is told to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopRequest>,
+}
+
+impl std::fmt::Debug for NativeRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeRequest")
+            .field("uri", &self.uri)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a native program is told to stop.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopRequest {
+    /// `SIGTERM` (default), `SIGINT`, `SIGHUP` or `SIGQUIT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<StopSignal>,
+    /// Go duration until the whole tree is killed; default `10s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<String>,
+}
+
+/// Signals that ask a program to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "the kernel's own names")]
+pub enum StopSignal {
+    Sigterm,
+    Sigint,
+    Sighup,
+    Sigquit,
+}
+
+/// The JSON schema of `T` as text, as nexlets announce it.
+#[must_use]
+pub fn schema_text<T: JsonSchema>() -> String {
+    serde_json::to_string(&schemars::schema_for!(T)).expect("a schema is JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_subject_is_a_trigger() {
+        let request: FunctionRequest =
+            serde_json::from_str(r#"{"uri":"nats://B/o","triggers":["js.echo"]}"#).unwrap();
+        assert_eq!(request.triggers, [Trigger::Subject("js.echo".to_owned())]);
+        let full = r#"{"uri":"nats://B/o","triggers":[{"type":"subject","subject":"a","queue":""}]}"#;
+        assert!(serde_json::from_str::<FunctionRequest>(full).is_ok());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_in_text_and_schema() {
+        let unknown = r#"{"uri":"nats://B/o","triggers":["a"],"enviroment":{}}"#;
+        let error = serde_json::from_str::<FunctionRequest>(unknown).unwrap_err().to_string();
+        assert!(error.contains("enviroment") && error.contains("environment"), "{error}");
+        assert!(schema_text::<FunctionRequest>().contains(r#""additionalProperties":false"#));
+        assert!(schema_text::<NativeRequest>().contains(r#""uri""#));
+    }
+}

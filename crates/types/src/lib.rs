@@ -1,0 +1,21 @@
+//! Words that every part of Nex shares: ids, names, subjects, digests, sizes, durations, tags.
+//!
+//! Owns: parsing, printing and comparing them. Never: does I/O, reads a clock, knows a message.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod digest;
+mod duration;
+mod id;
+mod name;
+mod size;
+mod subject;
+mod tags;
+
+pub use digest::{Digest, DigestError};
+pub use duration::{DurationError, format_go, parse_go};
+pub use id::{Id, IdError};
+pub use name::{NameError, Namespace, WorkloadName, invent};
+pub use size::{ByteSize, SizeError};
+pub use subject::{SubjectError, SubjectPattern};
+pub use tags::{Tags, matches_tags};

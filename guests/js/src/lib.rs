@@ -1,0 +1,1 @@
+use rquickjs as _; use url as _;
