@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use nex_types::Tags;
+use nex_types::{Digest, Tags};
 use serde::{Deserialize, Serialize};
 
 use crate::NatsConnectionData;
@@ -105,6 +105,15 @@ impl fmt::Debug for StartWorkloadRequest {
             .field("workload_type", &self.workload_type)
             .field("workload_lifecycle", &self.workload_lifecycle)
             .finish_non_exhaustive()
+    }
+}
+
+impl StartWorkloadRequest {
+    /// What makes two requests the same to `nex run`: type, lifecycle and `run_request`.
+    #[must_use]
+    pub fn content_digest(&self) -> Digest {
+        let Self { workload_type, workload_lifecycle, run_request, .. } = self;
+        Digest::of(format!("{workload_type}\n{workload_lifecycle}\n{run_request}").as_bytes())
     }
 }
 
@@ -233,7 +242,7 @@ pub mod fact {
     pub const RESTARTS: &str = "restarts";
     pub const EXIT: &str = "exit";
     pub const SANDBOX: &str = "sandbox";
-    /// Ours: SHA-256 of the request without its copies' differences, so that `nex run` can tell "already running".
+    /// Ours: [`super::StartWorkloadRequest::content_digest`], so that `nex run` can tell "already running".
     pub const REQUEST_DIGEST: &str = "request_digest";
 }
 

@@ -1,5 +1,27 @@
 //! Functions: triggers, admission, dispatch and replies.
 //!
 //! Owns: the path of a call from a NATS message to its reply. Never: names an engine (the seam is [`runtime`]).
+//!
+//! A call, end to end: [`trigger`] reads the message, `dispatch` admits it and runs it on the
+//! [`GuestThreads`], `reply` answers. [`FunctionNexlet`] is the door through which functions come in.
+#![forbid(unsafe_code)]
 
 pub mod runtime;
+
+mod admission;
+mod artifact;
+mod dispatch;
+mod guest_log;
+mod limits;
+mod nexlet;
+mod owner;
+mod reply;
+mod request;
+mod start;
+mod stats;
+mod threads;
+mod trigger;
+mod workload;
+
+pub use nexlet::{FunctionNexlet, LONGEST_DRAIN, Options};
+pub use threads::GuestThreads;

@@ -1,1 +1,23 @@
-//! x
+//! The node: answers the control API, supervises nexlets, remembers what should run.
+//!
+//! Owns: config → build → spawn → drain. Never: runs anybody's code, or is on a data path.
+#![forbid(unsafe_code)]
+
+mod agents;
+mod bids;
+mod build;
+mod config;
+mod control;
+mod events;
+mod feeds;
+mod identity;
+mod minter;
+mod node;
+mod schema;
+mod supervise;
+mod workloads;
+
+pub use build::BuildError;
+pub use config::{Config, NexletProgram};
+pub use identity::{Identity, StateDir, StateDirError};
+pub use node::{Built, Node};

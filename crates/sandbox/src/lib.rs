@@ -1,1 +1,25 @@
-//! x
+//! Processes and background tasks: started, owned and ended in one place.
+//!
+//! Owns: spawning children with a session of their own, ending whole trees, telling one process from a
+//! later one with the same pid, and the table of background tasks. Never: knows what a workload is.
+//! Namespaces, seccomp, landlock and cgroups are not here yet (docs/roadmap.md); this crate is where
+//! they will live, and the only one that may use `unsafe` for the kernel's sake.
+#![allow(unsafe_code, reason = "setsid and the parent-death signal have no safe interface before exec")]
+#![warn(missing_docs)]
+
+mod identity;
+#[cfg(feature = "tasks")]
+mod program;
+#[cfg(feature = "tasks")]
+mod tasks;
+mod tree;
+
+pub use identity::ProcessIdentity;
+#[cfg(feature = "tasks")]
+pub use program::{Child, Exit, Program, Spawner, Stdin};
+#[cfg(feature = "tasks")]
+pub use tasks::{OnFailure, Tasks};
+pub use tree::{Marker, kill_tree, processes_with, resident_bytes, signal};
+
+/// Signals that callers name, so that they need not depend on the kernel's crate.
+pub use nix::sys::signal::Signal;

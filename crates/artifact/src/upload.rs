@@ -1,0 +1,170 @@
+//! Local files become references that any node can fetch.
+//!
+//! Owns: buckets and object names of uploads. Never: overwrites bytes: names carry the digest.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use nex_bus::Client;
+use nex_bus::objects::{self, Put};
+use nex_types::{ByteSize, Digest, Namespace};
+use tokio::io::AsyncRead;
+
+use crate::intake::hash_file;
+use crate::reference::bucket_of;
+
+/// A `data:` reference travels in the start request, which must fit a message and the node's state.
+const LONGEST_INLINE: usize = 512 * 1024;
+const INLINE_HEAD: &str = "data:;base64,";
+const LONGEST_NAME: usize = 128;
+
+/// An artifact that nodes can fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// For the start request.
+    pub uri: String,
+    /// Likewise.
+    pub digest: Digest,
+    /// In bytes.
+    pub size: u64,
+    /// Whether nothing had to be sent.
+    pub was_there: bool,
+    /// Absent when the bytes stand in the uri itself.
+    pub bucket: Option<String>,
+}
+
+/// A file that could not be uploaded.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum UploadError {
+    #[error(
+        "NATS has no JetStream here, and {} is more than a start request can carry: start nats-server \
+         with -js",
+        ByteSize(*size)
+    )]
+    NoJetStream { size: u64 },
+    #[error("cannot read {path}")]
+    File { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Objects(objects::Error),
+}
+
+/// Uploads `bytes` under a file's `name` into the bucket of `namespace`, unless they are there. Without
+/// JetStream, small ones become a `data:` reference.
+///
+/// # Errors
+/// When JetStream is not there and the bytes are many, or it refuses.
+pub async fn upload(
+    client: &Client,
+    namespace: &Namespace,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Uploaded, UploadError> {
+    let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
+    match put(client, namespace, name, (digest, size), &mut &*bytes).await {
+        Err(objects::Error::NoJetStream) => inline(bytes, digest),
+        uploaded => uploaded.map_err(UploadError::Objects),
+    }
+}
+
+/// Likewise, from a file that is never whole in memory.
+///
+/// # Errors
+/// As [`upload`], and when the file cannot be read.
+pub async fn upload_file(
+    client: &Client,
+    namespace: &Namespace,
+    name: &str,
+    path: &Path,
+) -> Result<Uploaded, UploadError> {
+    let failed = |source| UploadError::File { path: path.to_owned(), source };
+    let hashed = {
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || hash_file(&path)).await
+    };
+    let (digest, size) =
+        hashed.map_err(io::Error::other).and_then(|found| found).map_err(failed)?;
+    let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+    match put(client, namespace, name, (digest, size), &mut file).await {
+        Err(objects::Error::NoJetStream) if size > LONGEST_INLINE as u64 => {
+            Err(UploadError::NoJetStream { size })
+        }
+        Err(objects::Error::NoJetStream) => {
+            let bytes = tokio::fs::read(path).await.map_err(failed)?;
+            inline(&bytes, Digest::of(&bytes))
+        }
+        uploaded => uploaded.map_err(UploadError::Objects),
+    }
+}
+
+async fn put(
+    client: &Client,
+    namespace: &Namespace,
+    name: &str,
+    (digest, size): (Digest, u64),
+    source: &mut (impl AsyncRead + Unpin),
+) -> Result<Uploaded, objects::Error> {
+    let (bucket, name, hex) = (bucket_of(namespace), legal_name(name), digest.hex());
+    let object = format!("{name}_{hex}");
+    let put = objects::put(client, &bucket, &object, size, source).await?;
+    // People find it by this; deploys name the digest, and so go on without it.
+    if let Err(error) = objects::link(client, &bucket, &format!("{name}_latest"), &object).await {
+        tracing::warn!(%error, "cannot link the latest upload");
+    }
+    Ok(Uploaded {
+        uri: format!("nats://{bucket}/{name}:{hex}"),
+        digest,
+        size,
+        was_there: put == Put::AlreadyThere,
+        bucket: Some(bucket),
+    })
+}
+
+fn inline(bytes: &[u8], digest: Digest) -> Result<Uploaded, UploadError> {
+    let size = bytes.len() as u64;
+    let encoded_len = base64::encoded_len(bytes.len(), true).unwrap_or(usize::MAX);
+    if encoded_len > LONGEST_INLINE {
+        return Err(UploadError::NoJetStream { size });
+    }
+    let uri = format!("{INLINE_HEAD}{}", STANDARD.encode(bytes));
+    Ok(Uploaded { uri, digest, size, was_there: false, bucket: None })
+}
+
+/// A name that needs no escaping in a reference, an object store or a shell.
+fn legal_name(name: &str) -> String {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let legal = name.chars().map(|c| if is_legal(c) { c } else { '-' });
+    let legal: String = legal.take(LONGEST_NAME).collect();
+    if legal.is_empty() { "artifact".to_owned() } else { legal }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Reference;
+
+    #[test]
+    fn what_is_inlined_is_read_back_until_it_is_too_long() {
+        let uploaded = inline(b"heya", Digest::of(b"heya")).unwrap();
+        assert_eq!(uploaded.uri, "data:;base64,aGV5YQ==");
+        assert_eq!(Reference::parse(&uploaded.uri), Ok(Reference::Inline(b"heya".to_vec())));
+        let many = vec![0; LONGEST_INLINE / 4 * 3];
+        assert!(inline(&many, Digest::of(&many)).is_ok());
+        let more = vec![0; LONGEST_INLINE / 4 * 3 + 1];
+        assert!(matches!(inline(&more, Digest::of(&more)), Err(UploadError::NoJetStream { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_name_gives_a_reference(name in "\\PC{0,200}") {
+            let name = legal_name(&name);
+            let read = Reference::parse(&format!("nats://NEXCLIFILES/{name}:0f"));
+            let object = format!("{name}_0f");
+            prop_assert_eq!(read, Ok(Reference::Object { bucket: "NEXCLIFILES".to_owned(), object }));
+        }
+    }
+}

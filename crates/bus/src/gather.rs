@@ -1,0 +1,65 @@
+//! Scatter-gather: one request, many answers (spec: control API, section 3, "request-many").
+//!
+//! Owns: when enough is enough. Never: decodes an answer.
+
+use std::time::Duration;
+
+use async_nats::{Client, Message, StatusCode};
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::time::Instant;
+
+/// How long to listen.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Until the first answer, and in all.
+    pub total: Duration,
+    /// From one answer to the next.
+    pub stall: Duration,
+    /// Answers after which nobody else is expected.
+    pub max: Option<usize>,
+}
+
+/// What was gathered.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Answers in the order of arrival, error replies included.
+    pub messages: Vec<Message>,
+    /// The server said that nobody listens.
+    pub no_responders: bool,
+}
+
+/// Publishes once and collects until `done` says so, the bounds pass, or nobody listens.
+///
+/// # Errors
+/// When the request cannot be published or the connection is closed.
+pub async fn gather(
+    client: &Client,
+    subject: String,
+    body: Bytes,
+    bounds: Bounds,
+    mut done: impl FnMut(&Message) -> bool,
+) -> Result<Gathered, async_nats::Error> {
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await?;
+    client.publish_with_reply(subject, inbox, body).await?;
+    let end = Instant::now() + bounds.total;
+    let mut gathered = Gathered::default();
+    let mut wait = bounds.total;
+    while bounds.max.is_none_or(|max| gathered.messages.len() < max) {
+        let until = end.min(Instant::now() + wait);
+        let Ok(Some(message)) = tokio::time::timeout_at(until, answers.next()).await else { break };
+        if message.status == Some(StatusCode::NO_RESPONDERS) {
+            gathered.no_responders = gathered.messages.is_empty();
+            break;
+        }
+        let is_last = done(&message);
+        gathered.messages.push(message);
+        if is_last {
+            break;
+        }
+        wait = bounds.stall;
+    }
+    let _already_closed = answers.unsubscribe().await;
+    Ok(gathered)
+}

@@ -1,0 +1,179 @@
+//! Artifacts in the NATS object store.
+//!
+//! Owns: buckets, names, streaming in and out, bounded. Never: trusts what it fetched (see `nex-artifact`).
+
+use std::time::Duration;
+
+use async_nats::Client;
+use async_nats::jetstream::context::ObjectStoreErrorKind;
+use async_nats::jetstream::object_store::{
+    Config, GetErrorKind, InfoErrorKind, ObjectMetadata, ObjectStore,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::streams::context;
+
+/// A whole fetch may take this long; then somebody else's slow server is to blame, and the deploy says so.
+const FETCH_BOUND: Duration = Duration::from_secs(50);
+
+/// An object that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Error {
+    #[error("bucket {bucket} does not exist")]
+    NoBucket { bucket: String },
+    #[error("object {object} does not exist in bucket {bucket}")]
+    NoObject { bucket: String, object: String },
+    #[error("object {object} in bucket {bucket} has {size} bytes, more than the {limit} allowed")]
+    TooLarge { bucket: String, object: String, size: u64, limit: u64 },
+    #[error("object {object} in bucket {bucket} is a link into bucket {target}, which is not followed")]
+    LeadsElsewhere { bucket: String, object: String, target: String },
+    #[error("NATS has no JetStream here")]
+    NoJetStream,
+    #[error("object {object} in bucket {bucket} did not arrive within 50s")]
+    TooSlow { bucket: String, object: String },
+    #[error("bucket {bucket}: {reason}")]
+    Other { bucket: String, reason: String },
+}
+
+/// Writes an object to `sink`, chunk by chunk, and returns its size.
+///
+/// # Errors
+/// When it is not there, larger than `limit`, does not arrive in time, or cannot be written.
+pub async fn fetch(
+    client: &Client,
+    bucket: &str,
+    object: &str,
+    limit: u64,
+    sink: &mut (impl AsyncWrite + Unpin),
+) -> Result<u64, Error> {
+    let named = || (bucket.to_owned(), object.to_owned());
+    let store = open(client, bucket).await?;
+    let mut source = store.get(object).await.map_err(|error| match error.kind() {
+        GetErrorKind::NotFound => {
+            let (bucket, object) = named();
+            Error::NoObject { bucket, object }
+        }
+        _ => other(bucket, &error),
+    })?;
+    // Whoever may write to this bucket could otherwise read any other with the rights of the fetcher.
+    let target = source.info().bucket.clone();
+    if target != bucket {
+        let (bucket, object) = named();
+        return Err(Error::LeadsElsewhere { bucket, object, target });
+    }
+    let size = source.info().size as u64;
+    if size > limit {
+        let (bucket, object) = named();
+        return Err(Error::TooLarge { bucket, object, size, limit });
+    }
+    let copy = async {
+        // One byte more than the limit, so that an object that lies about its size is noticed.
+        let copied = tokio::io::copy(&mut (&mut source).take(limit + 1), sink).await?;
+        sink.flush().await?;
+        std::io::Result::Ok(copied)
+    };
+    let copied = match tokio::time::timeout(FETCH_BOUND, copy).await {
+        Ok(copied) => copied.map_err(|error| other(bucket, &error))?,
+        Err(_) => {
+            let (bucket, object) = named();
+            return Err(Error::TooSlow { bucket, object });
+        }
+    };
+    if copied > limit {
+        let (bucket, object) = named();
+        return Err(Error::TooLarge { bucket, object, size: copied, limit });
+    }
+    Ok(copied)
+}
+
+/// What `put` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Put {
+    Uploaded,
+    AlreadyThere,
+}
+
+/// Stores `source` under `object`, unless an object of that name and size is there; makes the bucket
+/// when it is missing. Names carry the digest, so that equal names mean equal bytes.
+///
+/// # Errors
+/// When JetStream is not there or refuses.
+pub async fn put(
+    client: &Client,
+    bucket: &str,
+    object: &str,
+    size: u64,
+    source: &mut (impl AsyncRead + Unpin),
+) -> Result<Put, Error> {
+    let store = open_or_create(client, bucket).await?;
+    match store.info(object).await {
+        Ok(info) if info.size as u64 == size && !info.deleted => return Ok(Put::AlreadyThere),
+        Ok(_) => {}
+        Err(error) if error.kind() == InfoErrorKind::NotFound => {}
+        Err(error) => return Err(other(bucket, &error)),
+    }
+    let metadata = ObjectMetadata { name: object.to_owned(), ..ObjectMetadata::default() };
+    store.put(metadata, source).await.map_err(|error| other(bucket, &error))?;
+    Ok(Put::Uploaded)
+}
+
+/// Makes `name` a link to `object`, so that people find the latest one by name.
+///
+/// # Errors
+/// When JetStream refuses, or a real object has that name.
+pub async fn link(client: &Client, bucket: &str, name: &str, object: &str) -> Result<(), Error> {
+    let store = open(client, bucket).await?;
+    let target = store.info(object).await.map_err(|error| other(bucket, &error))?;
+    store.add_link(name, &target).await.map_err(|error| other(bucket, &error))?;
+    Ok(())
+}
+
+/// Removes an object; one that is not there is fine.
+///
+/// # Errors
+/// When JetStream refuses.
+pub async fn delete(client: &Client, bucket: &str, object: &str) -> Result<(), Error> {
+    let store = open(client, bucket).await?;
+    match store.delete(object).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.to_string().contains("not found") => Ok(()),
+        Err(error) => Err(other(bucket, &error)),
+    }
+}
+
+async fn open(client: &Client, bucket: &str) -> Result<ObjectStore, Error> {
+    use async_nats::jetstream::context::GetStreamErrorKind;
+    let context = context(client);
+    match context.get_object_store(bucket).await {
+        Ok(store) => Ok(store),
+        Err(error) if error.kind() == ObjectStoreErrorKind::InvalidBucketName => {
+            Err(Error::Other { bucket: bucket.to_owned(), reason: "is not a bucket name".to_owned() })
+        }
+        Err(error) => match context.get_stream(format!("OBJ_{bucket}")).await {
+            Err(stream) if matches!(stream.kind(), GetStreamErrorKind::JetStream(_)) => {
+                Err(Error::NoBucket { bucket: bucket.to_owned() })
+            }
+            Err(_) if !crate::streams::has_jetstream(client).await => Err(Error::NoJetStream),
+            _ => Err(other(bucket, &error)),
+        },
+    }
+}
+
+async fn open_or_create(client: &Client, bucket: &str) -> Result<ObjectStore, Error> {
+    match open(client, bucket).await {
+        Err(Error::NoBucket { .. }) => {}
+        opened => return opened,
+    }
+    let config = Config {
+        bucket: bucket.to_owned(),
+        description: Some("artifacts that nex run uploaded".to_owned()),
+        ..Config::default()
+    };
+    context(client).create_object_store(config).await.map_err(|error| other(bucket, &error))
+}
+
+fn other(bucket: &str, error: &dyn std::error::Error) -> Error {
+    Error::Other { bucket: bucket.to_owned(), reason: error.to_string() }
+}

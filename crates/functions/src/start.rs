@@ -1,0 +1,199 @@
+//! How one function comes up: check, fetch, prepare, connect, subscribe, serve.
+//!
+//! Owns: the order, which is cheap before dear, and nothing left behind when the future is dropped.
+//! Never: keeps a table of functions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{join_all, try_join, try_join_all};
+use nex_api::Code;
+use nex_api::workload::fact;
+use nex_bus::{Client, Settings, Subscriber};
+use nex_nexlet::{Start, StartFailure, Started};
+use nex_sandbox::OnFailure;
+use nex_types::Digest;
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use crate::artifact::{self, Reference};
+use crate::dispatch::{Dispatcher, Parts};
+use crate::guest_log::FeedLog;
+use crate::nexlet::Options;
+use crate::owner::Owner;
+use crate::reply::Responder;
+use crate::request::{self, Checked};
+use crate::runtime::{Guest, GuestSpec, Language, Refusal};
+use crate::stats::Stats;
+use crate::trigger::{barrier, overlapping, subject};
+use crate::workload::{Function, Shared};
+
+/// Asking JetStream must not hold up a deploy.
+const WARNING_BOUND: Duration = Duration::from_millis(300);
+/// How long a start waits for the server to have read its subscriptions.
+const SUBSCRIBED_BOUND: Duration = Duration::from_millis(500);
+
+/// A guest that is ready, and what it was made of.
+struct Prepared {
+    guest: Arc<dyn Guest>,
+    digest: Digest,
+}
+
+/// Starts a function; when this returns, the server knows its subscriptions.
+pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, StartFailure> {
+    let owner =
+        request::Owner { namespace: &start.namespace, name: &start.name, deny: &options.deny };
+    let checked = request::parse(&start.request.run_request, &owner)?;
+    start.logs.set_rate(checked.limits.log_rate);
+    let connected = async {
+        let client = connect(options, &start).await?;
+        let warnings = warnings(&client, &checked).await;
+        Ok((client, warnings))
+    };
+    let (prepared, (client, warnings)) =
+        try_join(prepare(options, &start, &checked), connected).await?;
+    let subscribers =
+        try_join_all(checked.triggers.iter().map(|trigger| subject::subscribe(&client, trigger)))
+            .await?;
+    if !barrier::cross(&client, SUBSCRIBED_BOUND).await {
+        tracing::warn!(workload.id = %start.id, "no echo from NATS; subscriptions may be read later");
+    }
+    // Nothing below awaits: a start that is dropped before leaves no task behind, after it is done.
+    let workload = serve(options, start, &checked, prepared, client, subscribers);
+    Ok(Started { workload: Arc::new(workload), warnings })
+}
+
+async fn prepare(
+    options: &Options,
+    start: &Start,
+    checked: &Checked,
+) -> Result<Prepared, StartFailure> {
+    let reference = Reference {
+        uri: &checked.request.uri,
+        digest: checked.digest,
+        namespace: &start.namespace,
+    };
+    let source = artifact::fetch(&options.store, &start.control, &reference).await?;
+    let spec = GuestSpec {
+        name: start.name.to_string(),
+        language: options.language,
+        source: source.bytes,
+        environment: checked.request.environment.clone(),
+        argv: checked.request.argv.clone(),
+        memory: checked.limits.memory,
+        timeout: checked.limits.timeout,
+        instances: checked.instances,
+        logs: Arc::new(FeedLog(start.logs.clone())),
+    };
+    let guest = deploy(options, spec).await?;
+    Ok(Prepared { guest, digest: source.digest })
+}
+
+/// Deploys on the guest threads, since a script's top level runs there. Ends with its caller.
+async fn deploy(options: &Options, spec: GuestSpec) -> Result<Arc<dyn Guest>, StartFailure> {
+    let (mut done, deployed) = oneshot::channel();
+    let engine = Arc::clone(&options.engine);
+    let work = async move {
+        let outcome = tokio::select! {
+            outcome = engine.deploy(spec) => outcome,
+            () = done.closed() => return,
+        };
+        // The caller may have gone in this very moment; then the guest is freed here.
+        let _nobody_waits = done.send(outcome);
+    };
+    options.tasks.spawn_on(options.guests.handle(), "function deploy", OnFailure::Log, work);
+    match deployed.await {
+        Ok(outcome) => outcome.map_err(|refusal| refused(options.language, refusal)),
+        Err(_) => Err(StartFailure::new(
+            Code::NodeFailed,
+            "the engine failed while it prepared the function",
+        )),
+    }
+}
+
+fn refused(language: Language, refusal: Refusal) -> StartFailure {
+    let code = match language {
+        Language::JavaScript => Code::SourceRefused,
+        Language::Wasm => Code::ModuleRefused,
+    };
+    StartFailure { code, message: refusal.message, detail: refusal.detail }
+}
+
+/// The workload's own connection, shared by workloads with the same credentials. The minter's name
+/// for it is left out, since it would tell apart what is the same.
+async fn connect(options: &Options, start: &Start) -> Result<Arc<Client>, StartFailure> {
+    let mut data = start.connection.clone();
+    data.conn_name.clear();
+    let settings = Settings::minted(data, format!("nex-{}", options.type_name()));
+    options.pool.lease(&settings).await.map_err(|error| {
+        let message = format!("cannot connect with the workload's credentials: {error}");
+        StartFailure::new(Code::NodeFailed, message)
+    })
+}
+
+async fn warnings(client: &Client, checked: &Checked) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some((one, other)) = overlapping(&checked.triggers) {
+        warnings.push(format!("triggers {one} and {other} overlap: a message on both runs twice"));
+    }
+    if !client.server_info().jetstream {
+        return warnings;
+    }
+    let captured = join_all(checked.triggers.iter().map(|trigger| async {
+        let stream = nex_bus::streams::capturing(client, trigger.pattern.as_str()).await?;
+        let subject = &trigger.pattern;
+        Some(format!("stream {stream} captures {subject}: callers may get its acknowledgement before the function's reply"))
+    }));
+    let captured = tokio::time::timeout(WARNING_BOUND, captured).await.unwrap_or_default();
+    warnings.extend(captured.into_iter().flatten());
+    warnings
+}
+
+fn serve(
+    options: &Options,
+    start: Start,
+    checked: &Checked,
+    prepared: Prepared,
+    client: Arc<Client>,
+    subscribers: Vec<Subscriber>,
+) -> Function {
+    let stats = Arc::new(Stats::default());
+    let facts = facts(checked, &prepared);
+    let responder = Responder {
+        client: Arc::clone(&client),
+        workload: start.name.to_string(),
+        deny: Arc::clone(&options.deny),
+    };
+    let dispatcher = Arc::new(Dispatcher::new(Parts {
+        guest: prepared.guest,
+        responder,
+        limits: checked.limits,
+        stats: Arc::clone(&stats),
+        logs: start.logs,
+        guests: options.guests.clone(),
+        tasks: options.tasks.clone(),
+    }));
+    let stop = options.tasks.token().child_token();
+    let shared = Arc::new(Shared::new(stats, facts, stop.clone()));
+    let readers = TaskTracker::new();
+    for subscriber in subscribers {
+        let reader =
+            subject::read(subscriber, Arc::clone(&client), Arc::clone(&dispatcher), stop.clone());
+        options.tasks.spawn("function trigger", OnFailure::Log, readers.track_future(reader));
+    }
+    let drain = checked.limits.timeout.min(options.drain);
+    let owner = Owner { dispatcher, client, shared: Arc::clone(&shared), readers, drain };
+    options.tasks.spawn("function owner", OnFailure::Log, owner.run());
+    Function(shared)
+}
+
+fn facts(checked: &Checked, prepared: &Prepared) -> BTreeMap<String, String> {
+    let triggers: Vec<_> = checked.triggers.iter().map(|trigger| trigger.to_wire()).collect();
+    let triggers = String::from_utf8_lossy(&nex_api::encode(&triggers)).into_owned();
+    BTreeMap::from([
+        (fact::DIGEST.to_owned(), prepared.digest.to_string()),
+        (fact::TRIGGERS.to_owned(), triggers),
+        ("shape".to_owned(), prepared.guest.shape().to_owned()),
+    ])
+}

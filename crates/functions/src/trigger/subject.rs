@@ -1,0 +1,79 @@
+//! Subject triggers: subscribing, reading, and unsubscribing without losing a message.
+//!
+//! Owns: the subscription and its reader. Never: awaits work; it enqueues or answers 429.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use nex_api::Code;
+use nex_bus::{Client, Subscriber};
+use nex_nexlet::StartFailure;
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatch::Dispatcher;
+use crate::trigger::{SubjectTrigger, barrier};
+
+/// How long the end waits for what the server sent before it read the unsubscription.
+const LAST_MESSAGES: Duration = Duration::from_millis(500);
+/// A bound on further messages that a server cannot read (it takes nine digits) and therefore takes
+/// for "now", while the client's library, which can, keeps the subscription open for what is on its way.
+/// Both other ways of unsubscribing close it at once and lose those messages.
+const UNSUBSCRIBE_AND_KEEP_READING: u64 = 1_000_000_000_000;
+
+/// Subscribes; dropping the subscriber unsubscribes.
+pub(crate) async fn subscribe(
+    client: &Client,
+    trigger: &SubjectTrigger,
+) -> Result<Subscriber, StartFailure> {
+    let subject = trigger.pattern.to_string();
+    let subscribed = match &trigger.queue {
+        Some(queue) => client.queue_subscribe(subject, queue.clone()).await,
+        None => client.subscribe(subject).await,
+    };
+    subscribed.map_err(|error| {
+        let message = format!("cannot subscribe to {}: {error}", trigger.pattern);
+        StartFailure::new(Code::TriggerInvalid, message)
+    })
+}
+
+/// Hands on what arrives until `stop`, then unsubscribes and hands on the rest. Also returns when
+/// the connection is closed for good.
+pub(crate) async fn read(
+    mut subscriber: Subscriber,
+    client: Arc<Client>,
+    dispatcher: Arc<Dispatcher>,
+    stop: CancellationToken,
+) {
+    let mut stopped = pin!(stop.cancelled());
+    // Also looked at after each message, since a flood would keep the first branch ready for ever.
+    while !stop.is_cancelled() {
+        tokio::select! {
+            biased;
+            message = subscriber.next() => match message {
+                Some(message) => dispatcher.deliver(message).await,
+                None => return,
+            },
+            () = &mut stopped => break,
+        }
+    }
+    if subscriber.unsubscribe_after(UNSUBSCRIBE_AND_KEEP_READING).await.is_err() {
+        return;
+    }
+    let mut last = pin!(barrier::cross(&client, LAST_MESSAGES));
+    loop {
+        tokio::select! {
+            biased;
+            _crossed = &mut last => break,
+            message = subscriber.next() => match message {
+                Some(message) => dispatcher.deliver(message).await,
+                None => return,
+            },
+        }
+    }
+    // Unconstrained, since a used-up budget would look like the end.
+    while let Some(Some(message)) = tokio::task::unconstrained(subscriber.next()).now_or_never() {
+        dispatcher.deliver(message).await;
+    }
+}

@@ -1,0 +1,112 @@
+//! A deployed function as the SDK sees it: its status, and its end.
+//!
+//! Owns: the handle. Never: holds the guest, so that it is freed with its last call, whoever keeps
+//! the handle.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nex_api::event::StopError;
+use nex_api::workload::{WorkloadState, fact};
+use nex_nexlet::{Ended, Status, Workload};
+use tokio_util::sync::CancellationToken;
+
+use crate::stats::Stats;
+
+/// `Workload::stop` returns within a second.
+const STOP_BOUND: Duration = Duration::from_millis(900);
+
+/// What the handle, the readers and the owner of one function share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    stats: Arc<Stats>,
+    /// What never changes: digest, shape, triggers.
+    facts: BTreeMap<String, String>,
+    stop: CancellationToken,
+    unsubscribed: CancellationToken,
+    gone: CancellationToken,
+}
+
+impl Shared {
+    /// `stop` is cancelled when the function is to end, by the handle or with the whole process.
+    pub(crate) fn new(
+        stats: Arc<Stats>,
+        facts: BTreeMap<String, String>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (unsubscribed, gone) = (CancellationToken::new(), CancellationToken::new());
+        Self { stats, facts, stop, unsubscribed, gone }
+    }
+
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    pub(crate) fn unsubscribed(&self) {
+        self.unsubscribed.cancel();
+    }
+
+    pub(crate) fn gone(&self) {
+        self.gone.cancel();
+    }
+
+    fn state(&self) -> (WorkloadState, &'static str) {
+        if self.gone.is_cancelled() {
+            return (WorkloadState::Stopped, "completed");
+        }
+        if self.stop.is_cancelled() || self.unsubscribed.is_cancelled() {
+            return (WorkloadState::Stopping, "draining");
+        }
+        match self.stats.in_flight() {
+            0 => (WorkloadState::Warm, "idle"),
+            _ => (WorkloadState::Running, "running"),
+        }
+    }
+
+    fn counts(&self) -> BTreeMap<String, String> {
+        let mut facts = BTreeMap::new();
+        facts.insert(fact::CALLS.to_owned(), self.stats.calls().to_string());
+        facts.insert(fact::ERRORS.to_owned(), self.stats.errors().to_string());
+        for (status, n) in self.stats.errors_by_status() {
+            facts.insert(format!("{}_{status}", fact::ERRORS), n.to_string());
+        }
+        let refused = self.stats.refused_replies();
+        if refused > 0 {
+            facts.insert("replies_refused".to_owned(), refused.to_string());
+        }
+        facts
+    }
+}
+
+/// The handle.
+#[derive(Debug)]
+pub(crate) struct Function(pub(crate) Arc<Shared>);
+
+#[async_trait]
+impl Workload for Function {
+    fn status(&self) -> Status {
+        let (state, phase) = self.0.state();
+        let mut facts = self.0.facts.clone();
+        facts.append(&mut self.0.counts());
+        Status { state, phase, facts, runtime: Some(self.0.stats.ran_in_all()) }
+    }
+
+    async fn stop(&self) {
+        self.0.stop.cancel();
+        let unsubscribed = self.0.unsubscribed.cancelled();
+        if tokio::time::timeout(STOP_BOUND, unsubscribed).await.is_err() {
+            tracing::warn!("function still unsubscribing; it goes on in its own task");
+        }
+    }
+
+    async fn ended(&self) -> Ended {
+        self.0.gone.cancelled().await;
+        let error = (!self.0.stop.is_cancelled()).then(|| StopError {
+            code: String::new(),
+            message: "the workload's connection to NATS was closed".to_owned(),
+        });
+        Ended { error, facts: self.0.counts() }
+    }
+}

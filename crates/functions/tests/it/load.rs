@@ -1,0 +1,80 @@
+//! Many calls: waiting, refusing, deadlines.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use nex_api::workload::WorkloadState;
+use serde_json::json;
+
+use crate::harness::{Harness, error_of, header};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn past_the_queue_callers_get_429_at_once_and_all_others_their_reply() {
+    let harness = Harness::start().await;
+    let limits = json!({ "limits": { "concurrency": 1, "queue": 2 } });
+    let workload = harness.deploy("hold", "probe", limits).await;
+    let running = harness.call_later("probe");
+    harness.until_running(1).await;
+    let waiting = [harness.call_later("probe"), harness.call_later("probe")];
+    harness.until_received(workload.as_ref(), 3).await;
+    let status = workload.status();
+    assert_eq!((status.state, status.phase), (WorkloadState::Running, "running"));
+    let refused = harness.call("probe", "x").await;
+    let (status, code, error) = error_of(&refused);
+    assert_eq!((status.as_str(), code.as_str()), ("429", "NEX-301"));
+    assert!(error.contains("limits.queue"), "{error}");
+    assert_eq!(header(&refused, "Retry-After").as_deref(), Some("1"));
+    harness.engine.permits.add_permits(3);
+    for reply in [running].into_iter().chain(waiting) {
+        assert_eq!(reply.await.unwrap().payload, "x");
+    }
+    assert_eq!(workload.status().facts["errors_429"], "1");
+    workload.stop().await;
+    workload.ended().await;
+    harness.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_past_its_deadline_gets_504_also_one_that_only_waited() {
+    let harness = Harness::start().await;
+    let limits = json!({ "limits": { "concurrency": 1, "timeout": "200ms" } });
+    let _workload = harness.deploy("stuck", "probe", limits).await;
+    let began = Instant::now();
+    let running = harness.call_later("probe");
+    harness.until_running(1).await;
+    let waited = harness.call_later("probe");
+    for reply in [running, waited] {
+        let (status, code, _) = error_of(&reply.await.unwrap());
+        assert_eq!((status.as_str(), code.as_str()), ("504", "NEX-304"));
+    }
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_disobeys_the_deadline_is_dropped() {
+    let harness = Harness::start().await;
+    let limits = json!({ "limits": { "timeout": "50ms" } });
+    let workload = harness.deploy("disobey", "probe", limits).await;
+    let (status, _, _) = error_of(&harness.call("probe", "x").await);
+    assert_eq!(status, "504");
+    harness.until_running(0).await;
+    workload.stop().await;
+    workload.ended().await;
+    harness.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stuck_function_slows_no_other() {
+    let harness = Harness::start().await;
+    let limits = json!({ "limits": { "concurrency": 1, "timeout": "5s" } });
+    let _stuck = harness.deploy("stuck", "stuck", limits).await;
+    let _echo = harness.deploy("echo", "echo", json!({})).await;
+    let _held: Vec<_> = (0..32).map(|_| harness.call_later("stuck")).collect();
+    harness.until_running(1).await;
+    let began = Instant::now();
+    for _ in 0..100 {
+        harness.call("echo", "x").await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(harness.engine.ran.load(Ordering::SeqCst), 101);
+}

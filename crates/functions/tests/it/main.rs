@@ -1,0 +1,17 @@
+//! Functions against a real nats-server, with an engine that does what a test tells it.
+//!
+//! 1. A function is ready when its start returns; copies share its calls.
+//! 2. A caller always gets an answer: the reply, or an error reply with code, text and request id.
+//! 3. Past the concurrency calls wait, past the queue they get 429; past the deadline 504.
+//! 4. A reply subject that may not be answered is not answered.
+//! 5. What is refused is refused before anything is fetched, and leaves nothing behind.
+//! 6. A stop loses no delivered call, ends in time, frees the guest and closes what it opened.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+mod calls;
+mod drain;
+mod engine;
+mod harness;
+mod load;
+mod starts;

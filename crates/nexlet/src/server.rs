@@ -1,0 +1,267 @@
+//! The nexlet's micro service: one function per request (spec: control API, sections 2.3 and 2.4).
+//!
+//! Owns: STARTWORKLOAD, STOPWORKLOAD, GETWORKLOAD, QUERYWORKLOADS and both PINGs; starting, and
+//! watching for the end. Never: decides what a workload is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use nex_api::agent::{AGENT_ID_HEADER, AgentSummary};
+use nex_api::event::{Event, WorkloadStarted, WorkloadStopped};
+use nex_api::workload::{
+    AgentStartWorkloadRequest, ListWorkloadsRequest, NOT_FOUND, StartWorkloadFailure,
+    StartWorkloadRequest, StartWorkloadResponse, StopWorkloadRequest, StopWorkloadResponse,
+};
+use nex_api::{Code, Time, decode, encode, subject};
+use nex_bus::Client;
+use nex_bus::service::{Answer, Endpoint, Handler, Request};
+use nex_sandbox::{OnFailure, Tasks};
+use nex_types::{Id, Namespace, WorkloadName, invent};
+use tokio::sync::watch;
+
+use crate::table::{Entry, Table};
+use crate::{Description, LogSink, Nexlet, Start, StartFailure};
+
+/// The node answers its caller after 55 s; the nexlet gives up a little earlier.
+const START_BOUND: Duration = Duration::from_secs(54);
+/// STOPWORKLOAD is answered within a second (section 13, "Stop").
+const STOP_BOUND: Duration = Duration::from_secs(1);
+/// The code of every nexlet error.
+const NEXLET_ERROR: &str = "100";
+
+/// What all requests of one nexlet share.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) nexlet: Arc<dyn Nexlet>,
+    pub(crate) description: Description,
+    pub(crate) agent_id: String,
+    pub(crate) started: Time,
+    pub(crate) state: watch::Sender<&'static str>,
+    pub(crate) table: Table,
+    pub(crate) client: Client,
+    pub(crate) logs: LogSink,
+    pub(crate) tasks: Tasks,
+    /// Workloads whose end is still to be announced.
+    pub(crate) unannounced: watch::Sender<usize>,
+}
+
+const START: &str = "StartWorkload";
+const STOP: &str = "StopWorkload";
+const GET: &str = "GetWorkload";
+const QUERY: &str = "QueryWorkloads";
+const PING: &str = "PingAgent";
+const PING_ALL: &str = "PingAllAgents";
+
+/// The endpoints, all in the queue group of the agent id.
+pub(crate) fn endpoints(node_id: &str, agent_id: &str) -> Vec<Endpoint> {
+    [
+        (START, subject::start_workload(node_id, agent_id, "*")),
+        (STOP, subject::agents(node_id, "STOPWORKLOAD.*")),
+        (GET, subject::agents(node_id, "GETWORKLOAD.*")),
+        (QUERY, subject::agents(node_id, "QUERYWORKLOADS")),
+        (PING, subject::agent_ping(node_id, agent_id)),
+        (PING_ALL, subject::agents(node_id, "PING")),
+    ]
+    .map(|(name, subject)| Endpoint { name, subject, queue_group: agent_id.to_owned() })
+    .into()
+}
+
+impl Server {
+    pub(crate) fn handler(self: &Arc<Self>) -> Handler {
+        let server = Arc::clone(self);
+        Arc::new(move |request| {
+            let server = Arc::clone(&server);
+            async move { server.answer(request).await }.boxed()
+        })
+    }
+
+    /// Starts a workload and, when it started, watches for its end.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        id: Id,
+        message: AgentStartWorkloadRequest,
+        existing: bool,
+    ) -> Result<StartWorkloadResponse, StartFailure> {
+        if let Some(entry) = self.table.get(&id) {
+            let (id, name) = (id.to_string(), entry.name.to_string());
+            return Ok(StartWorkloadResponse { id, name, warnings: Vec::new() });
+        }
+        let AgentStartWorkloadRequest { request, workload_creds } = message;
+        let (namespace, name) = identity(&request)?;
+        let start = Start {
+            logs: self.logs.feed(&namespace, &id),
+            id: id.clone(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+            request: request.clone(),
+            connection: workload_creds,
+            control: self.client.clone(),
+            existing,
+        };
+        let started = match tokio::time::timeout(START_BOUND, self.nexlet.start(start)).await {
+            Ok(started) => started?,
+            Err(_) => {
+                let message = format!("{name} was not ready within {}s", START_BOUND.as_secs());
+                return Err(StartFailure::new(Code::NexletSilent, message));
+            }
+        };
+        let workload = started.workload;
+        let entry = Entry { namespace, name: name.clone(), request, started: Time::now(), workload };
+        self.unannounced.send_modify(|count| *count += 1);
+        self.table.insert(id.clone(), entry.clone());
+        self.emit_started(&id, &entry).await;
+        let server = Arc::clone(self);
+        let watched = id.clone();
+        self.tasks.spawn("workload end", OnFailure::Log, async move {
+            server.watch_end(watched, entry).await;
+        });
+        Ok(StartWorkloadResponse {
+            id: id.to_string(),
+            name: name.to_string(),
+            warnings: started.warnings,
+        })
+    }
+
+    pub(crate) fn summary(&self) -> AgentSummary {
+        let lifecycles: Vec<&str> =
+            self.description.lifecycles.iter().map(|lifecycle| lifecycle.as_str()).collect();
+        AgentSummary {
+            name: self.description.name.clone(),
+            start_time: self.started,
+            state: (*self.state.borrow()).to_owned(),
+            supported_lifecycles: lifecycles.join(","),
+            register_type: self.description.register_type.clone(),
+            version: self.description.version.clone(),
+            workload_count: u32::try_from(self.table.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    async fn answer(self: &Arc<Self>, request: Request) -> Answer {
+        let id = request.subject.rsplit('.').next().unwrap_or_default();
+        match request.endpoint {
+            START => self.answer_start(id, &request.body).await,
+            STOP => self.answer_stop(id, &request.body).await,
+            GET => self.answer_get(id),
+            QUERY => self.answer_query(&request.body),
+            _ => self.answer_ping(),
+        }
+    }
+
+    async fn answer_start(self: &Arc<Self>, id: &str, body: &[u8]) -> Answer {
+        let message = match decode::<AgentStartWorkloadRequest>(body) {
+            Ok(message) => message,
+            Err(error) => {
+                let failure = StartFailure::new(Code::MalformedRequest, error.to_string());
+                return start_error(id, "", &failure);
+            }
+        };
+        let name = message.request.name.clone();
+        let Ok(id) = Id::parse(id) else {
+            let failure = StartFailure::new(Code::MalformedRequest, "the workload id is malformed");
+            return start_error(id, &name, &failure);
+        };
+        match self.start(id.clone(), message, false).await {
+            Ok(response) => Answer::ok(&response),
+            Err(failure) => start_error(id.as_str(), &name, &failure),
+        }
+    }
+
+    async fn answer_stop(&self, id: &str, body: &[u8]) -> Answer {
+        let request = match decode::<StopWorkloadRequest>(body) {
+            Ok(request) => request,
+            Err(error) => return self.stop_error(id, &error.to_string()),
+        };
+        let entry = Id::parse(id).ok().and_then(|id| self.table.get(&id));
+        let Some(entry) = entry.filter(|entry| entry.namespace.as_str() == request.namespace) else {
+            return self.stop_error(id, NOT_FOUND);
+        };
+        // Longer than the bound only when NATS is slow; the end goes on in the workload's own task.
+        let _slow = tokio::time::timeout(STOP_BOUND, entry.workload.stop()).await;
+        Answer::ok(&StopWorkloadResponse {
+            id: id.to_owned(),
+            message: String::new(),
+            stopped: true,
+            workload_type: self.description.register_type.clone(),
+        })
+    }
+
+    fn answer_get(&self, id: &str) -> Answer {
+        match Id::parse(id).ok().and_then(|id| self.table.get(&id)) {
+            Some(entry) => Answer::ok(&entry.request),
+            None => Answer::Silence,
+        }
+    }
+
+    fn answer_query(&self, body: &[u8]) -> Answer {
+        match decode::<ListWorkloadsRequest>(body) {
+            Ok(request) => Answer::ok(&self.table.list(&request)),
+            Err(error) => Answer::error_with_body(NEXLET_ERROR, &error.to_string(), Vec::new()),
+        }
+    }
+
+    fn answer_ping(&self) -> Answer {
+        let headers = vec![(AGENT_ID_HEADER.to_owned(), self.agent_id.clone())];
+        Answer::Reply { body: encode(&self.summary()), headers }
+    }
+
+    fn stop_error(&self, id: &str, why: &str) -> Answer {
+        let body = StopWorkloadResponse {
+            workload_type: self.description.register_type.clone(),
+            ..StopWorkloadResponse::not_found(id)
+        };
+        Answer::error_with_body(NEXLET_ERROR, why, encode(&body))
+    }
+
+    async fn watch_end(self: Arc<Self>, id: Id, entry: Entry) {
+        let ended = entry.workload.ended().await;
+        self.table.remove(&id);
+        let event = Event::WorkloadStopped(WorkloadStopped {
+            error: ended.error,
+            id: id.to_string(),
+            metadata: ended.facts,
+            namespace: entry.namespace.to_string(),
+            workload_type: entry.request.workload_type,
+        });
+        self.emit(entry.namespace.as_str(), &event).await;
+        self.unannounced.send_modify(|count| *count -= 1);
+    }
+
+    async fn emit_started(&self, id: &Id, entry: &Entry) {
+        let event = Event::WorkloadStarted(WorkloadStarted {
+            id: id.to_string(),
+            namespace: entry.namespace.to_string(),
+            workload_type: entry.request.workload_type.clone(),
+            metadata: [("name".to_owned(), entry.name.to_string())].into(),
+        });
+        self.emit(entry.namespace.as_str(), &event).await;
+    }
+
+    async fn emit(&self, from: &str, event: &Event) {
+        let subject = subject::event(from, event.type_token());
+        if let Err(error) = self.client.publish(subject, encode(event).into()).await {
+            tracing::warn!(%error, event = event.type_token(), "event not published");
+        }
+    }
+}
+
+/// Namespace and name, checked; a name is invented when none is given.
+fn identity(request: &StartWorkloadRequest) -> Result<(Namespace, WorkloadName), StartFailure> {
+    let malformed = |error: String| StartFailure::new(Code::MalformedRequest, error);
+    let namespace =
+        Namespace::parse(&request.namespace).map_err(|error| malformed(error.to_string()))?;
+    let name = if request.name.is_empty() { invent() } else { request.name.clone() };
+    let name = WorkloadName::parse(&name).map_err(|error| malformed(error.to_string()))?;
+    Ok((namespace, name))
+}
+
+fn start_error(id: &str, name: &str, failure: &StartFailure) -> Answer {
+    let body = StartWorkloadFailure {
+        code: failure.code.to_string(),
+        detail: failure.detail.clone().unwrap_or_default(),
+        error: failure.message.clone(),
+        id: id.to_owned(),
+        name: name.to_owned(),
+    };
+    Answer::error_with_body(NEXLET_ERROR, &failure.message, encode(&body))
+}

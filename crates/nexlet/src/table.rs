@@ -1,0 +1,92 @@
+//! The table of workloads that a nexlet runs.
+//!
+//! Owns: which ids run, for whom, since when. Never: starts or stops one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nex_api::Time;
+use nex_api::workload::{ListWorkloadsRequest, StartWorkloadRequest, WorkloadSummary, fact};
+use nex_types::{Id, Namespace, WorkloadName};
+
+use crate::Workload;
+
+/// One workload.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) namespace: Namespace,
+    pub(crate) name: WorkloadName,
+    pub(crate) request: StartWorkloadRequest,
+    pub(crate) started: Time,
+    pub(crate) workload: Arc<dyn Workload>,
+}
+
+/// All of them. A std mutex over short sections: nothing awaits inside.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    entries: Mutex<BTreeMap<Id, Entry>>,
+}
+
+impl Table {
+    pub(crate) fn insert(&self, id: Id, entry: Entry) {
+        self.with(|entries| entries.insert(id, entry));
+    }
+
+    pub(crate) fn remove(&self, id: &Id) -> Option<Entry> {
+        self.with(|entries| entries.remove(id))
+    }
+
+    pub(crate) fn get(&self, id: &Id) -> Option<Entry> {
+        self.with(|entries| entries.get(id).cloned())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.with(|entries| entries.len())
+    }
+
+    pub(crate) fn workloads(&self) -> Vec<Arc<dyn Workload>> {
+        self.with(|entries| entries.values().map(|entry| Arc::clone(&entry.workload)).collect())
+    }
+
+    /// The summaries that a caller of `request.namespace` may see, and asked for.
+    pub(crate) fn list(&self, request: &ListWorkloadsRequest) -> Vec<WorkloadSummary> {
+        let may_see = |entry: &Entry| {
+            request.namespace == Namespace::SYSTEM || request.namespace == entry.namespace.as_str()
+        };
+        let asked_for = |id: &Id, entry: &Entry| {
+            request.filter.is_empty()
+                || request.filter.iter().any(|f| f == id.as_str() || f == entry.name.as_str())
+        };
+        self.with(|entries| {
+            entries
+                .iter()
+                .filter(|(id, entry)| may_see(entry) && asked_for(id, entry))
+                .map(|(id, entry)| summary(id, entry))
+                .collect()
+        })
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut BTreeMap<Id, Entry>) -> R) -> R {
+        work(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn summary(id: &Id, entry: &Entry) -> WorkloadSummary {
+    let status = entry.workload.status();
+    let mut metadata = status.facts;
+    metadata.insert(fact::PHASE.to_owned(), status.phase.to_owned());
+    let digest = entry.request.content_digest().to_string();
+    metadata.insert(fact::REQUEST_DIGEST.to_owned(), digest);
+    WorkloadSummary {
+        id: id.to_string(),
+        metadata,
+        name: entry.name.to_string(),
+        namespace: entry.namespace.to_string(),
+        runtime: status.runtime.map_or_else(|| "--".to_owned(), nex_types::format_go),
+        start_time: entry.started.to_seconds_text(),
+        tags: entry.request.tags.clone(),
+        workload_lifecycle: entry.request.workload_lifecycle.to_string(),
+        workload_state: status.state,
+        workload_type: entry.request.workload_type.clone(),
+    }
+}

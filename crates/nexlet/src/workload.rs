@@ -1,0 +1,134 @@
+//! What a nexlet implements: how to start a workload of its type, and how to tell and end it.
+//!
+//! Owns: the seam between the SDK and a type of workload. Never: speaks NATS.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nex_api::event::StopError;
+use nex_api::workload::{Lifecycle, StartWorkloadRequest, WorkloadState};
+use nex_api::{Code, NatsConnectionData};
+use nex_bus::Client;
+use nex_types::{Id, Namespace, WorkloadName};
+
+use crate::LogFeed;
+
+/// A type of workload.
+#[async_trait]
+pub trait Nexlet: Send + Sync + fmt::Debug + 'static {
+    /// What is registered with the node.
+    fn describe(&self) -> Description;
+
+    /// Starts a workload; when this returns, it is ready. Several run at the same time. The node
+    /// waits 55 s. Dropping the future must leave nothing behind.
+    async fn start(&self, start: Start) -> Result<Started, StartFailure>;
+
+    /// Lets go of what workloads shared, after the last of them has ended.
+    async fn shutdown(&self);
+}
+
+/// One workload that runs. The SDK owns it; its state is asked, never pushed.
+#[async_trait]
+pub trait Workload: Send + Sync + fmt::Debug + 'static {
+    /// How it is now.
+    fn status(&self) -> Status;
+
+    /// Begins its end: returns within a second, once the trigger is unsubscribed or the signal is
+    /// sent. Calling it again is harmless.
+    async fn stop(&self);
+
+    /// Waits until nothing is left of it, asked or unasked. Many may wait, before and after.
+    async fn ended(&self) -> Ended;
+}
+
+/// What a nexlet says of itself at registration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// Also the micro service's name: `[A-Za-z0-9_-]+`.
+    pub name: String,
+    /// The workload type.
+    pub register_type: String,
+    /// SemVer.
+    pub version: String,
+    /// For people.
+    pub description: String,
+    /// Which lifecycles it takes.
+    pub lifecycles: Vec<Lifecycle>,
+    /// JSON schema of `run_request`.
+    pub schema: String,
+}
+
+/// A workload to start.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Assigned by the node.
+    pub id: Id,
+    /// Its owner.
+    pub namespace: Namespace,
+    /// Given, or invented by the SDK.
+    pub name: WorkloadName,
+    /// The whole request; `run_request` is valid by the announced schema.
+    pub request: StartWorkloadRequest,
+    /// The workload's own credentials.
+    pub connection: NatsConnectionData,
+    /// The nexlet's own connection, for the artifact's fetch alone.
+    pub control: Client,
+    /// The workload's log.
+    pub logs: LogFeed,
+    /// Whether it is started again from state, under an id that it had before.
+    pub existing: bool,
+}
+
+/// A workload that was started.
+#[derive(Debug)]
+pub struct Started {
+    /// Its handle.
+    pub workload: Arc<dyn Workload>,
+    /// What the caller should know although it worked.
+    pub warnings: Vec<String>,
+}
+
+/// Why one was not started: an error reply with code 100 and our extra keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StartFailure {
+    /// The stable code.
+    pub code: Code,
+    /// One sentence: what and which.
+    pub message: String,
+    /// Several lines: source line, caret, stack.
+    pub detail: Option<String>,
+}
+
+impl StartFailure {
+    /// A failure without detail.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), detail: None }
+    }
+}
+
+/// How a workload is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// By the wire's words.
+    pub state: WorkloadState,
+    /// The exact word: `running`, `idle`, `draining`, `stopping`, `failed`, `completed`.
+    pub phase: &'static str,
+    /// Facts for `metadata` (see `nex_api::workload::fact`): digest, triggers, calls, errors, exit.
+    pub facts: BTreeMap<String, String>,
+    /// For functions: how long calls took in all.
+    pub runtime: Option<Duration>,
+}
+
+/// How a workload ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Set when it did not end well; goes into WORKLOADSTOPPED.
+    pub error: Option<StopError>,
+    /// Facts for the event's metadata, for instance `exit`.
+    pub facts: BTreeMap<String, String>,
+}

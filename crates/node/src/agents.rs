@@ -1,0 +1,216 @@
+//! The table of registered nexlets.
+//!
+//! Owns: registrations, heartbeats, and which processes the node launched. Never: launches one
+//! (`supervise`) or judges health (`nex-policy`).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use nex_api::Time;
+use nex_api::agent::{AgentHeartbeat, AgentSummary};
+use nex_api::node::NodeAgentSummary;
+use nex_api::workload::Lifecycle;
+use nex_policy::health::{Health, judge};
+
+use crate::schema::Schema;
+
+/// One registration.
+#[derive(Debug, Clone)]
+pub(crate) struct Agent {
+    pub(crate) name: String,
+    pub(crate) register_type: String,
+    pub(crate) public_xkey: String,
+    pub(crate) lifecycles: Option<Vec<Lifecycle>>,
+    pub(crate) max_workloads: u32,
+    pub(crate) schema: Arc<Schema>,
+    registered: Instant,
+    heartbeat: Option<Heartbeat>,
+}
+
+#[derive(Debug, Clone)]
+struct Heartbeat {
+    received: Instant,
+    time: Time,
+    summary: AgentSummary,
+}
+
+impl Agent {
+    pub(crate) fn new(request: nex_api::agent::RegisterAgentRequest, schema: Schema) -> Self {
+        Self {
+            name: request.name,
+            register_type: request.register_type,
+            public_xkey: request.public_xkey,
+            lifecycles: request.supported_lifecycles,
+            max_workloads: whole(request.max_workloads),
+            schema: Arc::new(schema),
+            registered: Instant::now(),
+            heartbeat: None,
+        }
+    }
+
+    pub(crate) fn health(&self, now: Instant) -> Health {
+        let last = self.heartbeat.as_ref().map_or(self.registered, |beat| beat.received);
+        let state = self.heartbeat.as_ref().map(|beat| beat.summary.state.as_str());
+        judge(state, now.saturating_duration_since(last))
+    }
+
+    pub(crate) fn workload_count(&self) -> u32 {
+        self.heartbeat.as_ref().map_or(0, |beat| beat.summary.workload_count)
+    }
+}
+
+/// A process that the node launched under an agent id.
+#[derive(Debug, Clone)]
+struct Launch {
+    token: String,
+    ended: bool,
+}
+
+/// A registration that the table does not take.
+#[derive(Debug, thiserror::Error)]
+#[error("agent id {0} is registered already")]
+pub(crate) struct Duplicate(String);
+
+/// All of them. A std mutex over short sections.
+#[derive(Debug, Default)]
+pub(crate) struct Agents {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    agents: BTreeMap<String, Agent>,
+    launches: BTreeMap<String, Launch>,
+}
+
+impl Agents {
+    /// A process was launched under `id` and holds `token`.
+    pub(crate) fn launched(&self, id: &str, token: &str) {
+        let launch = Launch { token: token.to_owned(), ended: false };
+        self.with(|inner| inner.launches.insert(id.to_owned(), launch));
+    }
+
+    /// That process ended: its registration is void until it registers again.
+    pub(crate) fn process_ended(&self, id: &str) {
+        self.with(|inner| {
+            inner.agents.remove(id);
+            if let Some(launch) = inner.launches.get_mut(id) {
+                launch.ended = true;
+            }
+        });
+    }
+
+    /// Takes a registration: of a new id, or again of one whose process ended or that knows its
+    /// token (spec: control API, section 13, "Re-registration").
+    pub(crate) fn register(
+        &self,
+        id: &str,
+        token: Option<&str>,
+        agent: Agent,
+    ) -> Result<(), Duplicate> {
+        self.with(|inner| {
+            let launch = inner.launches.get(id);
+            let is_known = inner.agents.contains_key(id);
+            let may_again = launch.is_some_and(|l| l.ended || token == Some(l.token.as_str()));
+            if id.is_empty() || (is_known && !may_again) {
+                return Err(Duplicate(id.to_owned()));
+            }
+            inner.agents.insert(id.to_owned(), agent);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn heartbeat(&self, id: &str, beat: AgentHeartbeat) {
+        self.with(|inner| {
+            if let Some(agent) = inner.agents.get_mut(id) {
+                let (received, time) = (Instant::now(), Time::now());
+                agent.heartbeat = Some(Heartbeat { received, time, summary: beat.summary });
+            }
+        });
+    }
+
+    pub(crate) fn all(&self) -> Vec<(String, Agent)> {
+        self.with(|inner| inner.agents.iter().map(|(id, a)| (id.clone(), a.clone())).collect())
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<Agent> {
+        self.with(|inner| inner.agents.get(id).cloned())
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.with(|inner| inner.agents.len())
+    }
+
+    /// How many would answer a broadcast.
+    pub(crate) fn reachable(&self) -> usize {
+        let now = Instant::now();
+        let is_reachable = |agent: &&Agent| agent.health(now) != Health::Offline;
+        self.with(|inner| inner.agents.values().filter(is_reachable).count())
+    }
+
+    pub(crate) fn summaries(&self) -> Vec<NodeAgentSummary> {
+        let now = Instant::now();
+        let summarise = |(id, agent): (String, Agent)| {
+            let health = agent.health(now);
+            let beat = agent.heartbeat;
+            NodeAgentSummary {
+                agent_health: health.as_str().to_owned(),
+                agent_health_stoplight: health.stoplight().to_owned(),
+                agent_id: id,
+                agent_last_heartbeat_time: beat.as_ref().map(|b| b.time).unwrap_or_default(),
+                agent_summary: beat.map(|b| b.summary).unwrap_or_default(),
+            }
+        };
+        self.all().into_iter().map(summarise).collect()
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
+        work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Peers may send a fraction, or nonsense; 0 means unlimited.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the range of u32 first; NaN becomes 0"
+)]
+fn whole(number: f64) -> u32 {
+    number.clamp(0.0, f64::from(u32::MAX)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use nex_api::agent::RegisterAgentRequest;
+
+    use super::*;
+
+    fn agent() -> Agent {
+        Agent::new(RegisterAgentRequest::default(), Schema::compile("{}").unwrap())
+    }
+
+    #[test]
+    fn an_id_registers_again_only_when_its_process_ended_or_it_knows_its_token() {
+        let agents = Agents::default();
+        agents.launched("a", "token");
+        assert!(agents.register("a", None, agent()).is_ok());
+        assert!(agents.register("a", None, agent()).is_err());
+        assert!(agents.register("a", Some("guess"), agent()).is_err());
+        assert!(agents.register("a", Some("token"), agent()).is_ok());
+        agents.process_ended("a");
+        assert!(agents.register("a", None, agent()).is_ok());
+        assert!(agents.register("", None, agent()).is_err());
+    }
+
+    #[test]
+    fn an_agent_is_unknown_until_its_first_heartbeat() {
+        let agents = Agents::default();
+        agents.register("a", None, agent()).unwrap();
+        assert_eq!(agents.summaries()[0].agent_health, "unknown");
+        let summary = AgentSummary { state: "running".to_owned(), ..Default::default() };
+        agents.heartbeat("a", AgentHeartbeat { data: String::new(), summary });
+        assert_eq!(agents.summaries()[0].agent_health, "healthy");
+        assert!(whole(f64::NAN) == 0 && whole(-1.0) == 0 && whole(2.5) == 2);
+    }
+}

@@ -1,0 +1,41 @@
+//! What a node is told before it is built.
+//!
+//! Owns: the plain values. Never: reads files or the environment; the CLI does.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use nex_bus::Settings;
+use nex_types::Tags;
+
+/// A node's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node's name; adjective-noun unless given.
+    pub name: String,
+    /// The group of nodes it belongs to; one subject token.
+    pub nexus: String,
+    /// The user's own tags; `nex.` is reserved.
+    pub tags: Tags,
+    /// SemVer.
+    pub version: String,
+    /// For `$SRV.INFO`.
+    pub commit: String,
+    /// How the node reaches NATS.
+    pub connection: Settings,
+    /// The nexlets to keep running.
+    pub nexlets: Vec<NexletProgram>,
+}
+
+/// How one nexlet is launched.
+#[derive(Debug, Clone)]
+pub struct NexletProgram {
+    /// For people and logs.
+    pub name: String,
+    /// The executable.
+    pub path: PathBuf,
+    /// Its arguments; nothing secret may stand here.
+    pub args: Vec<String>,
+    /// Its environment besides what the node adds.
+    pub environment: BTreeMap<String, String>,
+}

@@ -1,0 +1,47 @@
+//! AUCTION: bids when a healthy nexlet of the type is here and the tags match; else silence.
+//!
+//! Owns: the bid. Never: knows the workload.
+
+use std::time::Instant;
+
+use nex_api::auction::{AuctionRequest, AuctionResponse};
+use nex_api::decode;
+use nex_bus::service::Answer;
+use nex_policy::auction::{Candidate, Question, bid};
+
+use super::{Shared, malformed};
+
+pub(super) fn answer(shared: &Shared, body: &[u8]) -> Answer {
+    let request = match decode::<AuctionRequest>(body) {
+        Ok(request) => request,
+        Err(error) => return malformed("failed to unmarshal auction request", &error),
+    };
+    let now = Instant::now();
+    let agents = shared.agents.all();
+    let candidates: Vec<Candidate<'_>> = agents
+        .iter()
+        .map(|(_, agent)| Candidate {
+            register_type: &agent.register_type,
+            health: agent.health(now),
+            max_workloads: agent.max_workloads,
+            workloads: agent.workload_count(),
+        })
+        .collect();
+    let question = Question {
+        state: *shared.state.borrow(),
+        tags: &shared.tags,
+        wanted: &request.tags,
+        agent_type: &request.agent_type,
+    };
+    let backing = bid(&question, &candidates).map(|position| agents.get(position));
+    let Ok(Some((agent_id, agent))) = backing else {
+        tracing::debug!(agent_type = request.agent_type, "no bid");
+        return Answer::Silence;
+    };
+    Answer::ok(&AuctionResponse {
+        bidder_id: shared.bids.make(agent_id, now),
+        start_request_schema: agent.schema.text().to_owned(),
+        supported_lifecycles: agent.lifecycles.clone(),
+        xkey: agent.public_xkey.clone(),
+    })
+}

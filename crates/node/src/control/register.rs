@@ -1,0 +1,61 @@
+//! REGISTER.<agent id>: a nexlet presents itself and is told what it should run.
+//!
+//! Owns: the order of the checks (spec: control API, section 5.3). Never: launches the nexlet.
+
+use std::collections::BTreeMap;
+
+use nex_api::agent::{RegisterAgentRequest, RegisterAgentResponse};
+use nex_api::event::Event;
+use nex_api::workload::AgentStartWorkloadRequest;
+use nex_api::{Code, decode};
+use nex_bus::service::Answer;
+
+use super::{Shared, malformed};
+use crate::agents::Agent;
+use crate::schema::{Schema, SchemaError};
+
+pub(super) async fn answer(shared: &Shared, agent_id: &str, body: &[u8]) -> Answer {
+    let refuse = |status, description: &str, text: &str| {
+        Answer::error(status, description, text, Code::RegistrationRefused)
+    };
+    let request = match decode::<RegisterAgentRequest>(body) {
+        Ok(request) => request,
+        Err(error) => return malformed("failed to unmarshal register local agent request", &error),
+    };
+    if request.register_type.is_empty() {
+        return refuse(400, "register_type is required", "register_type is required");
+    }
+    let schema = match Schema::compile(&request.start_request_schema) {
+        Ok(schema) => schema,
+        Err(SchemaError::NotJson(error)) => {
+            return refuse(400, "failed to unmarshal start request schema", &error);
+        }
+        Err(SchemaError::NotASchema(error)) => {
+            return refuse(500, "failed to compile schema", &error);
+        }
+    };
+    let token = request.register_token.clone();
+    let agent = Agent::new(request, schema);
+    let (name, register_type) = (agent.name.clone(), agent.register_type.clone());
+    if let Err(duplicate) = shared.agents.register(agent_id, token.as_deref(), agent) {
+        return refuse(500, "failed to update registration", &duplicate.to_string());
+    }
+    tracing::info!(agent.id = agent_id, agent.name = name, "nexlet registered");
+    let id = agent_id.to_owned();
+    shared.events.emit(&Event::AgentStarted { id, name, register_type }).await;
+    Answer::ok(&RegisterAgentResponse {
+        connection_data: shared.minter.for_agent(),
+        existing_state: existing_state(shared, agent_id),
+        message: String::new(),
+        node_id: shared.node_id.clone(),
+        success: true,
+    })
+}
+
+/// What this very nexlet ran before it was started again.
+fn existing_state(shared: &Shared, agent_id: &str) -> BTreeMap<String, AgentStartWorkloadRequest> {
+    let with_credentials = |(id, request)| {
+        (id, AgentStartWorkloadRequest { request, workload_creds: shared.minter.for_workload() })
+    };
+    shared.workloads.of_agent(agent_id).into_iter().map(with_credentials).collect()
+}

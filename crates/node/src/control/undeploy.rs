@@ -1,0 +1,66 @@
+//! UNDEPLOY.<workload id>: stops a workload, answered within a second.
+//!
+//! Owns: memory first, then the workload. Never: waits for its end, which is an event.
+
+use std::time::Duration;
+
+use nex_api::workload::{StopWorkloadRequest, StopWorkloadResponse};
+use nex_api::{decode, encode, subject};
+use nex_bus::gather::{Bounds, gather};
+use nex_bus::service::Answer;
+
+use super::{Shared, malformed, mismatch};
+use crate::workloads::may_act;
+
+const BOUND: Duration = Duration::from_millis(1500);
+
+pub(super) async fn answer(shared: &Shared, namespace: &str, id: &str, body: &[u8]) -> Answer {
+    let request = match decode::<StopWorkloadRequest>(body) {
+        Ok(request) => request,
+        Err(error) => return malformed("failed to unmarshal stop workload request", &error),
+    };
+    if !may_act(namespace, &request.namespace) {
+        return mismatch(namespace, &request.namespace);
+    }
+    let remembered = shared.workloads.forget_of(id, &request.namespace);
+    if let Some(response) = broadcast(shared, id, &request.namespace).await {
+        return Answer::ok(&response);
+    }
+    // Its nexlet is down: it will not be started again, so it is stopped all the same.
+    Answer::ok(&remembered.map_or_else(
+        || StopWorkloadResponse::not_found(id),
+        |workload| StopWorkloadResponse {
+            id: id.to_owned(),
+            message: String::new(),
+            stopped: true,
+            workload_type: workload.request.workload_type,
+        },
+    ))
+}
+
+/// Asks every nexlet; the first that stopped it answers for all.
+pub(super) async fn broadcast(
+    shared: &Shared,
+    id: &str,
+    namespace: &str,
+) -> Option<StopWorkloadResponse> {
+    let reachable = shared.agents.reachable();
+    if reachable == 0 {
+        return None;
+    }
+    let subject = subject::agents(&shared.node_id, &format!("STOPWORKLOAD.{id}"));
+    let body = encode(&StopWorkloadRequest { namespace: namespace.to_owned() });
+    let bounds = Bounds { total: BOUND, stall: BOUND, max: Some(reachable) };
+    let stopped = |payload: &[u8]| {
+        decode::<StopWorkloadResponse>(payload).ok().filter(|response| response.stopped)
+    };
+    let done = |message: &nex_bus::Message| stopped(&message.payload).is_some();
+    let gathered = gather(&shared.client, subject, body.into(), bounds, done).await;
+    match gathered {
+        Ok(gathered) => gathered.messages.iter().find_map(|message| stopped(&message.payload)),
+        Err(error) => {
+            tracing::error!(%error, workload.id = id, "stop not sent");
+            None
+        }
+    }
+}

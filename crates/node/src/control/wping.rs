@@ -1,0 +1,79 @@
+//! WPING: the workloads that the caller may see, of all nexlets of this node.
+//!
+//! Owns: adding the node's facts to the nexlets' summaries. Never: shows another namespace's.
+
+use std::time::Duration;
+
+use nex_api::workload::{ListWorkloadsRequest, WorkloadSummary, fact};
+use nex_api::{Code, decode, encode, subject};
+use nex_bus::gather::{Bounds, gather};
+use nex_bus::service::Answer;
+use nex_types::Namespace;
+
+use super::{Shared, malformed, mismatch};
+use crate::workloads::may_act;
+
+const BOUND: Duration = Duration::from_secs(1);
+
+pub(super) async fn answer(shared: &Shared, namespace: &str, body: &[u8]) -> Answer {
+    let request = match decode::<ListWorkloadsRequest>(body) {
+        Ok(request) => request,
+        Err(error) => return malformed("failed to unmarshal ping request", &error),
+    };
+    if !may_act(namespace, &request.namespace) {
+        return mismatch(namespace, &request.namespace);
+    }
+    match ask_nexlets(shared, &request).await {
+        Ok(list) => fit(shared, list),
+        Err(error) => {
+            let description = "failed to publish query workloads request";
+            Answer::error(500, description, &error, Code::NodeFailed)
+        }
+    }
+}
+
+async fn ask_nexlets(
+    shared: &Shared,
+    request: &ListWorkloadsRequest,
+) -> Result<Vec<WorkloadSummary>, String> {
+    let reachable = shared.agents.reachable();
+    if reachable == 0 {
+        return Ok(Vec::new());
+    }
+    let subject = subject::agents(&shared.node_id, "QUERYWORKLOADS");
+    let bounds = Bounds { total: BOUND, stall: BOUND, max: Some(reachable) };
+    let gathered = gather(&shared.client, subject, encode(request).into(), bounds, |_| false)
+        .await
+        .map_err(|error| error.to_string())?;
+    let lists = gathered.messages.iter().filter_map(|m| decode::<Vec<WorkloadSummary>>(&m.payload).ok());
+    let may_see = |summary: &WorkloadSummary| {
+        request.namespace == Namespace::SYSTEM || summary.namespace == request.namespace
+    };
+    Ok(lists.flatten().filter(may_see).map(|summary| with_facts(shared, summary)).collect())
+}
+
+fn with_facts(shared: &Shared, mut summary: WorkloadSummary) -> WorkloadSummary {
+    summary.metadata.insert(fact::NODE_ID.to_owned(), shared.node_id.clone());
+    summary.metadata.insert(fact::NODE_NAME.to_owned(), shared.node_name.clone());
+    summary
+}
+
+/// A reply that would not fit drops metadata first, then is an error that names size and filter
+/// (spec: control API, section 13, "Large registrations").
+fn fit(shared: &Shared, mut list: Vec<WorkloadSummary>) -> Answer {
+    let limit = shared.client.server_info().max_payload;
+    let size = encode(&list).len();
+    if size <= limit {
+        return Answer::ok(&list);
+    }
+    for summary in &mut list {
+        summary.metadata.clear();
+    }
+    let size = encode(&list).len();
+    if size <= limit {
+        return Answer::ok(&list);
+    }
+    let description =
+        format!("the list has {size} bytes, more than the server's {limit}: filter by name or id");
+    Answer::error(500, &description, &description, Code::NodeFailed)
+}

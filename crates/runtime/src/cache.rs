@@ -1,0 +1,102 @@
+//! Compiled code on disk.
+//!
+//! Owns: file names (digest of the wasm, and everything of the engine that code depends on), writing
+//! whole files only, and the proof that a file is what was written. Never: trusts a file that does
+//! not carry the digest of its content; such a file is compiled anew.
+//!
+//! The directory belongs to the nexlet (mode 0700, files 0600): whoever can write there can run code
+//! in the nexlet, exactly as whoever can replace its binary can.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+use wasmtime::{Engine, Module};
+
+/// Length of the digest that stands in front of the code.
+const DIGEST: usize = 32;
+
+#[derive(Debug)]
+pub(crate) struct CodeCache {
+    directory: Option<PathBuf>,
+}
+
+impl CodeCache {
+    /// A cache in `directory`, which is made if it is missing; without one, nothing is kept.
+    pub(crate) fn open(directory: Option<PathBuf>) -> io::Result<Self> {
+        if let Some(directory) = &directory {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        Ok(Self { directory })
+    }
+
+    /// Compiles `wasm`, or loads what an earlier run compiled.
+    pub(crate) fn module(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Module> {
+        let Some(directory) = &self.directory else {
+            return Module::new(engine, wasm);
+        };
+        let path = directory.join(file_name(engine, wasm));
+        if let Some(module) = read(engine, &path) {
+            return Ok(module);
+        }
+        let module = Module::new(engine, wasm)?;
+        if let Err(error) = write(&path, &module.serialize()?) {
+            // The module works; the next start compiles it again.
+            tracing::warn!(path = %path.display(), %error, "compiled code not cached");
+        }
+        Ok(module)
+    }
+}
+
+fn file_name(engine: &Engine, wasm: &[u8]) -> String {
+    let mut compatibility = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut compatibility);
+    let digest = Sha256::digest(wasm);
+    format!("{digest:x}-{:016x}.cwasm", compatibility.finish())
+}
+
+/// `None` for a file that is missing, damaged, or of another engine.
+fn read(engine: &Engine, path: &Path) -> Option<Module> {
+    let file = fs::read(path).ok()?;
+    let (digest, code) = file.split_at_checked(DIGEST)?;
+    if Sha256::digest(code).as_slice() != digest {
+        tracing::warn!(path = %path.display(), "compiled code is damaged, compiling anew");
+        return None;
+    }
+    match deserialize(engine, code) {
+        Ok(module) => Some(module),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "compiled code not usable, compiling anew");
+            None
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "loading our own compiled code has no safe form in wasmtime")]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Module> {
+    // SAFETY: `code` must come from `Module::serialize`. It was written by `write` below into a
+    // directory that only this user can write to, and its digest was just checked on the very bytes
+    // that are loaded; wasmtime itself refuses code of another version or other settings.
+    unsafe { Module::deserialize(engine, code) }
+}
+
+/// Writes beside the target and renames, so that readers see a whole file or none.
+fn write(path: &Path, code: &[u8]) -> io::Result<()> {
+    static N_WRITES: AtomicU64 = AtomicU64::new(0);
+    let n_write = N_WRITES.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_extension(format!("{}-{n_write}.tmp", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let written = file
+        .write_all(&Sha256::digest(code))
+        .and_then(|()| file.write_all(code))
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // Best effort: the error that matters is the first one.
+        drop(fs::remove_file(&temporary));
+    }
+    written
+}

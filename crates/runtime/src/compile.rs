@@ -1,0 +1,97 @@
+//! The shared parts of the engine: wasmtime, its ticker, the code cache, and every deployed guest.
+//!
+//! Owns: compiling off the guest threads, and making room when the instance pool is full.
+//! Never: knows a shape of guest.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use nex_functions::runtime::{Guest, Refusal};
+use wasmtime::{Engine, Instance, InstancePre, Module, Store};
+
+use crate::cache::CodeCache;
+use crate::failure;
+use crate::limits::Limited;
+use crate::settings;
+use crate::ticker::{Running, Ticker};
+
+/// Bytes of a wasm page.
+const WASM_PAGE: u64 = 64 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) wasmtime: Engine,
+    ticker: Ticker,
+    cache: CodeCache,
+    /// Asked to let go of idle instances when the pool is full.
+    guests: Mutex<Vec<Weak<dyn Guest>>>,
+}
+
+impl Core {
+    pub(crate) fn new(max_instances: u32, cache: CodeCache) -> wasmtime::Result<Self> {
+        let wasmtime = Engine::new(&settings::wasmtime_config(max_instances))?;
+        let ticker = Ticker::start(&wasmtime)?;
+        Ok(Self { wasmtime, ticker, cache, guests: Mutex::new(Vec::new()) })
+    }
+
+    /// Keeps the epoch advancing, and with it every deadline, while the value lives.
+    pub(crate) fn running(&self) -> Running {
+        self.ticker.running()
+    }
+
+    pub(crate) fn compile_here(&self, wasm: &[u8]) -> wasmtime::Result<Module> {
+        self.cache.module(&self.wasmtime, wasm)
+    }
+
+    /// Compiles on a blocking thread: the caller's thread has guests to run.
+    pub(crate) async fn compile(self: &Arc<Self>, wasm: Cow<'_, [u8]>) -> Result<Module, Refusal> {
+        let core = Arc::clone(self);
+        let wasm = wasm.into_owned();
+        let compiled = tokio::task::spawn_blocking(move || core.compile_here(&wasm)).await;
+        let compiled = compiled.map_err(|error| Refusal::new(format!("compiler died: {error}")))?;
+        compiled.map_err(|error| {
+            Refusal::new(format!("the module does not compile: {}", error.root_cause()))
+                .with_detail(format!("{error:?}"))
+        })
+    }
+
+    pub(crate) fn remember(&self, guest: &Arc<dyn Guest>) {
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        guests.retain(|guest| guest.strong_count() > 0);
+        guests.push(Arc::downgrade(guest));
+    }
+
+    /// Makes an instance; a full pool is emptied of idle instances, once.
+    pub(crate) async fn instantiate<T: Limited>(
+        &self,
+        store: &mut Store<T>,
+        module: &InstancePre<T>,
+    ) -> wasmtime::Result<Instance> {
+        match module.instantiate_async(&mut *store).await {
+            Err(error) if failure::is_pool_full(&error) => {
+                self.release_idle();
+                module.instantiate_async(store).await
+            }
+            instantiated => instantiated,
+        }
+    }
+
+    fn release_idle(&self) {
+        let guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for guest in guests.iter().filter_map(Weak::upgrade) {
+            guest.release_idle();
+        }
+    }
+}
+
+/// Refuses a module whose memory is over the limit before it has run at all.
+pub(crate) fn refuse_large_memory(module: &Module, limit: u64) -> Result<(), Refusal> {
+    let pages = module.resources_required().max_initial_memory_size.unwrap_or(0);
+    let needed = pages.saturating_mul(WASM_PAGE);
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(Refusal::new(format!(
+        "the module begins with {needed} bytes of memory, more than its limit of {limit} bytes"
+    )))
+}

@@ -1,0 +1,97 @@
+//! The engine as the nexlet sees it: what it is made with, and which module deploys which guest.
+//!
+//! Owns: the choice by language and shape. Never: runs a call (each guest does that itself).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nex_functions::runtime::{Engine, Guest, GuestSpec, Language, Refusal};
+
+use crate::cache::CodeCache;
+use crate::command::Command;
+use crate::compile::Core;
+use crate::javascript::JavaScript;
+use crate::reactor::Reactor;
+use crate::shape::{self, Shape};
+
+/// What an engine is made with.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Where compiled code is kept between starts; made if it is missing. `None` compiles each time.
+    pub cache_dir: Option<PathBuf>,
+    /// Instances that can exist at a time, running and idle. Each reserves 4 GiB of address space.
+    pub max_instances: u32,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { cache_dir: None, max_instances: 1000 }
+    }
+}
+
+/// Why an engine cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The directory for compiled code cannot be made.
+    #[error("cannot make the code cache {path}")]
+    Cache {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// wasmtime refused its settings, mostly for lack of address space.
+    #[error("cannot set up wasmtime: {0}")]
+    Wasmtime(String),
+    /// The JavaScript guest that is part of this binary did not start.
+    #[error("cannot prepare the JavaScript guest: {0}")]
+    JavaScript(String),
+}
+
+/// Runs every function of a nexlet in wasmtime. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct WasmEngine {
+    core: Arc<Core>,
+    javascript: Arc<JavaScript>,
+}
+
+impl WasmEngine {
+    /// Makes an engine, and with it the JavaScript guest: a few milliseconds with a filled code
+    /// cache, a second or two without.
+    ///
+    /// # Errors
+    /// Where the cache directory cannot be made, or wasmtime cannot reserve its address space.
+    pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        let path = config.cache_dir.clone().unwrap_or_default();
+        let cache = CodeCache::open(config.cache_dir)
+            .map_err(|source| EngineError::Cache { path, source })?;
+        let core = Core::new(config.max_instances, cache)
+            .map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
+        let core = Arc::new(core);
+        let javascript = JavaScript::prepare(&core)
+            .map_err(|error| EngineError::JavaScript(format!("{error:#}")))?;
+        Ok(Self { core, javascript: Arc::new(javascript) })
+    }
+
+    async fn deploy_wasm(&self, spec: &GuestSpec) -> Result<Arc<dyn Guest>, Refusal> {
+        let binary = shape::to_binary(&spec.source)?;
+        let module = self.core.compile(binary).await?;
+        Ok(match shape::of(&module)? {
+            Shape::Command => Arc::new(Command::deploy(&self.core, &module, spec)?),
+            Shape::Reactor => Arc::new(Reactor::deploy(&self.core, &module, spec)?),
+        })
+    }
+}
+
+#[async_trait]
+impl Engine for WasmEngine {
+    async fn deploy(&self, spec: GuestSpec) -> Result<Arc<dyn Guest>, Refusal> {
+        let guest: Arc<dyn Guest> = match spec.language {
+            Language::Wasm => self.deploy_wasm(&spec).await?,
+            Language::JavaScript => Arc::new(self.javascript.deploy(&self.core, spec).await?),
+        };
+        self.core.remember(&guest);
+        Ok(guest)
+    }
+}

@@ -1,0 +1,195 @@
+//! What the guest imports, and the state that these functions work on.
+//!
+//! Owns: the `nex` module and the clock of QuickJS. Never: trusts an address or a length that the
+//! guest gives.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use nex_functions::runtime::{GuestLog, GuestSpec, Level, Reply};
+use wasmtime::{AsContextMut, Caller, Linker, Memory};
+
+use super::operations::Operations;
+use crate::clock;
+use crate::failure;
+use crate::limits::{Limited, Limits};
+
+/// First status of a Web `Response` that makes it an error reply.
+const FIRST_ERROR_STATUS: u32 = 400;
+
+#[derive(Debug)]
+pub(crate) struct State {
+    limits: Limits,
+    logs: Arc<dyn GuestLog>,
+    /// Failures are refusals then, and nobody's log lines.
+    is_loading: bool,
+    /// Set before the guest runs.
+    pub(crate) memory: Option<Memory>,
+    pub(crate) outcome: Option<Outcome>,
+    operations: Operations,
+}
+
+/// What the guest said of a call, or of a script that it refused.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Replied(Reply),
+    Failed { message: String, detail: Option<String> },
+}
+
+impl State {
+    pub(crate) fn loading(spec: &GuestSpec, deadline: Instant) -> Self {
+        Self { is_loading: true, ..Self::serving(spec, deadline) }
+    }
+
+    pub(crate) fn serving(spec: &GuestSpec, deadline: Instant) -> Self {
+        Self {
+            limits: Limits::new(spec.memory, deadline),
+            logs: Arc::clone(&spec.logs),
+            is_loading: false,
+            memory: None,
+            outcome: None,
+            operations: Operations::default(),
+        }
+    }
+
+    fn fail(&mut self, message: String, detail: String) {
+        if !self.is_loading {
+            let logged = if detail.is_empty() { &message } else { &detail };
+            failure::log_lines(&*self.logs, Level::Error, logged);
+        }
+        let detail = (!detail.is_empty()).then_some(detail);
+        self.outcome = Some(Outcome::Failed { message, detail });
+    }
+}
+
+impl Limited for State {
+    fn limits(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+}
+
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap("env", "__rquickjs_host_now_us", clock::day_micros)?;
+    linker.func_wrap("nex", "now", clock::steady_millis)?;
+    linker.func_wrap("nex", "log", log)?;
+    linker.func_wrap("nex", "reply", reply)?;
+    linker.func_wrap("nex", "fail", fail)?;
+    linker.func_wrap("nex", "host_call", host_call)?;
+    linker.func_wrap("nex", "host_take", host_take)?;
+    linker.func_wrap_async("nex", "host_wait", |mut caller: Caller<'_, State>, (until,): (f64,)| {
+        Box::new(async move {
+            let done = caller.data_mut().operations.wait(until).await;
+            match done {
+                Some((id, len)) => Ok(u64::from(id) << 32 | u64::from(u32::try_from(len)?)),
+                None => Ok::<u64, wasmtime::Error>(0),
+            }
+        })
+    })?;
+    Ok(())
+}
+
+/// Where the stack of an instance is.
+pub(crate) fn stack_pointer(
+    instance: &wasmtime::Instance,
+    mut store: impl AsContextMut,
+) -> wasmtime::Result<usize> {
+    let global = instance.get_global(&mut store, "__stack_pointer");
+    let value = global.and_then(|global| global.get(&mut store).i32());
+    let Some(value) = value else {
+        wasmtime::bail!("the guest exports no stack pointer");
+    };
+    Ok(usize::try_from(value)?)
+}
+
+fn log(mut caller: Caller<'_, State>, level: u32, text: u32, len: u32) -> wasmtime::Result<()> {
+    let (memory, state) = split(&mut caller)?;
+    let level = match level {
+        0 => Level::Debug,
+        1 => Level::Info,
+        2 => Level::Warn,
+        _ => Level::Error,
+    };
+    let text = String::from_utf8_lossy(slice(memory, text, len)?);
+    if text.is_empty() {
+        state.logs.line(level, "");
+    }
+    failure::log_lines(&*state.logs, level, &text);
+    Ok(())
+}
+
+fn reply(
+    mut caller: Caller<'_, State>,
+    body: u32,
+    len: u32,
+    headers: u32,
+    headers_len: u32,
+    status: u32,
+) -> wasmtime::Result<()> {
+    let (memory, state) = split(&mut caller)?;
+    let payload = Bytes::copy_from_slice(slice(memory, body, len)?);
+    let headers = match slice(memory, headers, headers_len)? {
+        [] => Vec::new(),
+        json => serde_json::from_slice(json)?,
+    };
+    let error_status =
+        if status >= FIRST_ERROR_STATUS { Some(u16::try_from(status)?) } else { None };
+    state.outcome = Some(Outcome::Replied(Reply { payload, headers, error_status }));
+    Ok(())
+}
+
+fn fail(
+    mut caller: Caller<'_, State>,
+    message: u32,
+    len: u32,
+    detail: u32,
+    detail_len: u32,
+) -> wasmtime::Result<()> {
+    let (memory, state) = split(&mut caller)?;
+    let message = String::from_utf8_lossy(slice(memory, message, len)?).into_owned();
+    let detail = String::from_utf8_lossy(slice(memory, detail, detail_len)?).into_owned();
+    state.fail(message, detail);
+    Ok(())
+}
+
+/// Zero if too many operations are pending.
+fn host_call(
+    mut caller: Caller<'_, State>,
+    operation: u32,
+    argument: u32,
+    len: u32,
+) -> wasmtime::Result<u32> {
+    let (memory, state) = split(&mut caller)?;
+    let argument = slice(memory, argument, len)?;
+    Ok(state.operations.start(operation, argument).unwrap_or(0))
+}
+
+/// Writes the result that `host_wait` announced; 1 if it is an error message.
+fn host_take(mut caller: Caller<'_, State>, target: u32) -> wasmtime::Result<u32> {
+    let (memory, state) = split(&mut caller)?;
+    let Some(done) = state.operations.take() else {
+        wasmtime::bail!("the guest took a result that was not announced");
+    };
+    let (is_error, bytes) = done.into_parts();
+    let address = usize::try_from(target)?;
+    let end = address.checked_add(bytes.len());
+    let Some(target) = end.and_then(|end| memory.get_mut(address..end)) else {
+        wasmtime::bail!("the guest pointed outside of its memory");
+    };
+    target.copy_from_slice(&bytes);
+    Ok(u32::from(is_error))
+}
+
+fn split<'a>(caller: &'a mut Caller<'_, State>) -> wasmtime::Result<(&'a mut [u8], &'a mut State)> {
+    let Some(memory) = caller.data().memory else {
+        wasmtime::bail!("the guest ran before its memory was known");
+    };
+    Ok(memory.data_and_store_mut(caller))
+}
+
+fn slice(memory: &[u8], address: u32, len: u32) -> wasmtime::Result<&[u8]> {
+    let address = usize::try_from(address)?;
+    let end = address.checked_add(usize::try_from(len)?);
+    end.and_then(|end| memory.get(address..end))
+        .ok_or_else(|| wasmtime::format_err!("the guest pointed outside of its memory"))
+}

@@ -1,0 +1,43 @@
+//! The settings of the wasmtime engine, each with its reason.
+//!
+//! Owns: what wasm may use and how much address space is set aside for it.
+//! Never: limits of a single function (see `limits`).
+
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Bytes of host stack that wasm frames may take before "call stack exhausted". Enough for JavaScript
+/// to meet its own limit first. Address space only, until it is used.
+const WASM_STACK: usize = 4 * 1024 * 1024;
+
+/// Wasm frames and the host functions that they call share a fiber's stack.
+const FIBER_STACK: usize = WASM_STACK + 1024 * 1024;
+
+/// Entries of one table; the JavaScript guest has some 3,000, large Go or Kotlin guests more.
+const TABLE_ELEMENTS: usize = 64 * 1024;
+
+/// Pages that a returned slot keeps mapped, so that the next instance does not fault them in again.
+const KEEP_RESIDENT: usize = 64 * 1024;
+
+/// Settings for an engine with room for `max_instances` instances at a time.
+pub(crate) fn wasmtime_config(max_instances: u32) -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.max_wasm_stack(WASM_STACK);
+    config.async_stack_size(FIBER_STACK);
+    // One address space per slot is reserved, not used: bounds checks cost nothing then.
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_instances)));
+    config
+}
+
+fn pool(max_instances: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_core_instances(max_instances);
+    pool.total_memories(max_instances);
+    pool.total_tables(max_instances);
+    pool.total_stacks(max_instances);
+    pool.table_elements(TABLE_ELEMENTS);
+    pool.linear_memory_keep_resident(KEEP_RESIDENT);
+    pool.table_keep_resident(KEEP_RESIDENT);
+    pool.async_stack_keep_resident(KEEP_RESIDENT);
+    pool
+}

@@ -1,0 +1,276 @@
+//! Starts programs: exact environment, a session of their own, an owner.
+//!
+//! Owns: the steps between fork and exec, and the child until it is reaped. Never: decides when to
+//! restart one (`nex-policy`) or what its output means.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Marker, tree};
+
+/// What a child finds on its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nothing.
+    Null,
+    /// A pipe that its parent never writes to: its end means that the parent is gone.
+    Lifeline,
+}
+
+/// A program to start. Nothing is inherited: the environment is exactly what stands here.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// Arguments after the program's name.
+    pub args: Vec<String>,
+    /// The whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// Working directory; the parent's when absent.
+    pub directory: Option<PathBuf>,
+    /// Standard input.
+    pub stdin: Stdin,
+    /// Whether the kernel kills it when the thread that spawned it ends (see [`Spawner`]).
+    pub dies_with_spawner: bool,
+}
+
+impl Program {
+    /// A program without arguments and with an empty environment.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            args: Vec::new(),
+            environment: BTreeMap::new(),
+            directory: None,
+            stdin: Stdin::Null,
+            dies_with_spawner: false,
+        }
+    }
+
+    /// Starts it, within a tokio runtime.
+    ///
+    /// # Errors
+    /// What the kernel says: not found, not executable, no memory.
+    pub fn spawn(&self) -> io::Result<Child> {
+        #[expect(clippy::disallowed_methods, reason = "this is the place that starts processes")]
+        let mut command = Command::new(&self.path);
+        command.args(&self.args).env_clear().envs(&self.environment);
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command.stdin(match self.stdin {
+            Stdin::Null => Stdio::null(),
+            Stdin::Lifeline => Stdio::piped(),
+        });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let dies_with_spawner = self.dies_with_spawner;
+        // SAFETY: between fork and exec only async-signal-safe calls are allowed: setsid and prctl
+        // are plain system calls, nothing is allocated, and errno is turned into an io::Error
+        // without allocating. There is no safe interface to either before exec.
+        unsafe {
+            command.pre_exec(move || {
+                // A session of its own, so that a terminal's Ctrl-C reaches only its owner, and so
+                // that its process group can be signalled as a whole.
+                nix::unistd::setsid()?;
+                if dies_with_spawner {
+                    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+                }
+                Ok(())
+            });
+        }
+        let mut inner = command.spawn()?;
+        let pid = inner.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
+        Ok(Child {
+            pid,
+            lifeline: inner.stdin.take(),
+            stdout: inner.stdout.take(),
+            stderr: inner.stderr.take(),
+            inner,
+        })
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this status.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => match Signal::try_from(*number) {
+                Ok(signal) => f.write_str(signal.as_str()),
+                Err(_) => write!(f, "signal {number}"),
+            },
+        }
+    }
+}
+
+/// A running child. Dropping it closes its lifeline, but neither kills nor reaps it.
+#[derive(Debug)]
+pub struct Child {
+    pid: i32,
+    lifeline: Option<ChildStdin>,
+    /// Its standard output, to be taken once.
+    pub stdout: Option<ChildStdout>,
+    /// Its standard error, to be taken once.
+    pub stderr: Option<ChildStderr>,
+    inner: tokio::process::Child,
+}
+
+impl Child {
+    /// The process id, which is also its session and process group.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Waits for its end and reaps it. Cancel-safe.
+    ///
+    /// # Errors
+    /// Only when the kernel cannot tell, which does not happen to a child of ours.
+    pub async fn wait(&mut self) -> io::Result<Exit> {
+        let status = self.inner.wait().await?;
+        let by_signal = || Exit::Signal(status.signal().unwrap_or_default());
+        Ok(status.code().map_or_else(by_signal, Exit::Code))
+    }
+
+    /// Tells a child with a lifeline that it should end.
+    pub fn close_lifeline(&mut self) {
+        self.lifeline = None;
+    }
+
+    /// Asks with `signal`, waits up to `grace`, then kills the whole tree, and reaps the child.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub async fn stop(
+        &mut self,
+        signal: Signal,
+        grace: Duration,
+        marker: Option<Marker>,
+    ) -> io::Result<Exit> {
+        tree::signal(self.pid, signal);
+        let ended = tokio::time::timeout(grace, self.wait()).await;
+        let pid = self.pid;
+        let bound = Duration::from_secs(5);
+        let left =
+            tokio::task::spawn_blocking(move || tree::kill_tree(pid, marker.as_ref(), bound)).await;
+        if let Ok(left) = left
+            && !left.is_empty()
+        {
+            tracing::error!(?left, "processes would not go");
+        }
+        match ended {
+            Ok(exit) => exit,
+            Err(_) => self.wait().await,
+        }
+    }
+}
+
+/// A thread that spawns programs and lives until this is dropped: the parent-death signal follows
+/// the thread that forked, so workers of a runtime, which come and go, must not fork.
+#[derive(Debug)]
+pub struct Spawner {
+    requests: mpsc::Sender<(Program, oneshot::Sender<io::Result<Child>>)>,
+}
+
+impl Spawner {
+    /// Starts the thread; call within the runtime that shall watch the children.
+    ///
+    /// # Errors
+    /// When the kernel gives no thread.
+    pub fn start() -> io::Result<Self> {
+        let runtime = tokio::runtime::Handle::current();
+        // One request in flight per caller; a full channel makes callers wait for earlier spawns.
+        let (requests, mut inbox) = mpsc::channel::<(Program, oneshot::Sender<io::Result<Child>>)>(16);
+        std::thread::Builder::new().name("spawner".to_owned()).spawn(move || {
+            let _guard = runtime.enter();
+            while let Some((program, answer)) = inbox.blocking_recv() {
+                let _caller_left = answer.send(program.spawn());
+            }
+        })?;
+        Ok(Self { requests })
+    }
+
+    /// Spawns `program` from the thread.
+    ///
+    /// # Errors
+    /// As [`Program::spawn`], or when the thread has ended.
+    pub async fn spawn(&self, program: Program) -> io::Result<Child> {
+        let (answer, child) = oneshot::channel();
+        let ended = |_| io::Error::other("the spawner thread has ended");
+        self.requests.send((program, answer)).await.map_err(|_| ended(()))?;
+        child.await.map_err(|_| ended(()))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        Program { args: vec!["-c".to_owned(), script.to_owned()], ..Program::new("/bin/sh") }
+    }
+
+    #[tokio::test]
+    async fn a_child_sees_exactly_its_environment() {
+        let mut program = shell("/usr/bin/env");
+        program.environment.insert("ONLY".to_owned(), "this".to_owned());
+        let mut child = program.spawn().unwrap();
+        let mut output = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut output).await.unwrap();
+        assert_eq!(child.wait().await.unwrap(), Exit::Code(0));
+        let unset: Vec<&str> =
+            output.lines().filter(|l| !l.starts_with("PWD=") && !l.starts_with("_=") && !l.starts_with("SHLVL=")).collect();
+        assert_eq!(unset, ["ONLY=this"]);
+    }
+
+    #[tokio::test]
+    async fn closing_the_lifeline_is_seen() {
+        let mut child = Program { stdin: Stdin::Lifeline, ..shell("read x; exit 3") }.spawn().unwrap();
+        child.close_lifeline();
+        assert_eq!(child.wait().await.unwrap(), Exit::Code(3));
+    }
+
+    #[tokio::test]
+    async fn stop_kills_what_ignores_it_and_its_children() {
+        let marker = Marker::new("MARK", "stop-kills-the-tree");
+        let mut program =
+            shell("trap '' TERM; (trap '' TERM; setsid sleep 60 & exec sleep 60) & echo up; while :; do sleep 60; done");
+        program.environment.insert("MARK".to_owned(), "stop-kills-the-tree".to_owned());
+        program.environment.insert("PATH".to_owned(), "/usr/bin:/bin".to_owned());
+        let mut child = program.spawn().unwrap();
+        let mut up = [0; 3];
+        child.stdout.as_mut().unwrap().read_exact(&mut up).await.unwrap();
+        let grace = Duration::from_millis(50);
+        let exit = child.stop(Signal::SIGTERM, grace, Some(marker.clone())).await.unwrap();
+        assert_eq!(exit, Exit::Signal(9));
+        assert!(tree::processes_with(&marker).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_spawner_s_children_die_with_it() {
+        let spawner = Spawner::start().unwrap();
+        let program = Program { dies_with_spawner: true, ..shell("while :; do sleep 60; done") };
+        let mut child = spawner.spawn(program).await.unwrap();
+        drop(spawner);
+        assert_eq!(child.wait().await.unwrap(), Exit::Signal(9));
+    }
+}

@@ -1,0 +1,202 @@
+//! A program's output, line by line.
+//!
+//! Owns: cutting bytes into lines, with a bound on each. Never: waits for whoever takes the lines, or
+//! changes a byte: what is no text goes through as it is.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::{Instant, sleep_until};
+
+const CHUNK: usize = 32 * 1024;
+/// A longer line goes in pieces; the log feed would cut it.
+const LONGEST_LINE: usize = 16 * 1024;
+/// A line without its end is shown this long after it began.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Reads `pipe` to its end and gives `emit` each line, without its newline.
+pub(crate) async fn forward(mut pipe: impl AsyncRead + Unpin, mut emit: impl FnMut(&[u8])) {
+    let mut chunk = vec![0; CHUNK];
+    let mut lines = Lines::new(LONGEST_LINE);
+    let mut flush_at: Option<Instant> = None;
+    loop {
+        let patience = async {
+            match flush_at {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let n_read = tokio::select! {
+            read = pipe.read(&mut chunk) => read.unwrap_or(0),
+            () = patience => {
+                lines.flush(&mut emit);
+                flush_at = None;
+                continue;
+            }
+        };
+        if n_read == 0 {
+            break;
+        }
+        let pushed = lines.push(chunk.get(..n_read).unwrap_or_default(), &mut emit);
+        flush_at = match pushed {
+            Pushed::Whole => None,
+            Pushed::Began => Some(Instant::now() + PATIENCE),
+            Pushed::Continued => flush_at.or_else(|| Some(Instant::now() + PATIENCE)),
+        };
+    }
+    lines.flush(&mut emit);
+}
+
+/// What is left after some bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pushed {
+    /// Nothing.
+    Whole,
+    /// A line that began among them.
+    Began,
+    /// The line that was there before.
+    Continued,
+}
+
+/// The line that has not ended yet.
+#[derive(Debug)]
+struct Lines {
+    partial: Vec<u8>,
+    longest: usize,
+    /// Part of the line was given away already, so that its end alone is no empty line.
+    was_cut: bool,
+}
+
+impl Lines {
+    fn new(longest: usize) -> Self {
+        Self { partial: Vec::new(), longest, was_cut: false }
+    }
+
+    fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(&[u8])) -> Pushed {
+        let mut has_ended = false;
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let (text, ends) = match part {
+                [text @ .., b'\n'] => (text, true),
+                text => (text, false),
+            };
+            self.append(text, emit);
+            if ends {
+                self.end(emit);
+                has_ended = true;
+            }
+        }
+        match (self.partial.is_empty(), has_ended) {
+            (true, _) => Pushed::Whole,
+            (false, true) => Pushed::Began,
+            (false, false) => Pushed::Continued,
+        }
+    }
+
+    fn flush(&mut self, emit: &mut impl FnMut(&[u8])) {
+        if !self.partial.is_empty() {
+            self.give(emit);
+        }
+    }
+
+    fn append(&mut self, mut text: &[u8], emit: &mut impl FnMut(&[u8])) {
+        while !text.is_empty() {
+            let room = self.longest - self.partial.len();
+            let (fits, rest) = text.split_at(room.min(text.len()));
+            self.partial.extend_from_slice(fits);
+            text = rest;
+            if self.partial.len() == self.longest {
+                self.give(emit);
+            }
+        }
+    }
+
+    fn end(&mut self, emit: &mut impl FnMut(&[u8])) {
+        if !self.partial.is_empty() || !self.was_cut {
+            self.give(emit);
+        }
+        self.was_cut = false;
+    }
+
+    fn give(&mut self, emit: &mut impl FnMut(&[u8])) {
+        emit(&self.partial);
+        self.partial.clear();
+        self.was_cut = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn cut(chunks: &[&[u8]], longest: usize) -> Vec<Vec<u8>> {
+        let mut lines = Lines::new(longest);
+        let mut given = Vec::new();
+        let mut emit = |line: &[u8]| given.push(line.to_vec());
+        for chunk in chunks {
+            lines.push(chunk, &mut emit);
+        }
+        lines.flush(&mut emit);
+        given
+    }
+
+    #[test]
+    fn lines_are_cut_at_newlines_alone() {
+        assert_eq!(cut(&[b"a\n\nb\r\n\xff\0", b"c"], 9), [b"a".as_slice(), b"", b"b\r", b"\xff\0c"]);
+        assert_eq!(cut(&[b"12345678\n9"], 4), [b"1234".as_slice(), b"5678", b"9"]);
+        assert!(cut(&[], 4).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_partial_line_is_shown_after_a_second_and_its_end_is_no_line() {
+        let (mut program, pipe) = tokio::io::duplex(1024);
+        let (given, mut lines) = mpsc::unbounded_channel();
+        let emit = move |line: &[u8]| given.send((Instant::now(), line.to_vec())).unwrap();
+        let reader = forward(pipe, emit);
+        let writer = async {
+            let began = Instant::now();
+            program.write_all(b"whole\nhalf").await.unwrap();
+            assert_eq!(lines.recv().await.unwrap().1, b"whole");
+            let (at, line) = lines.recv().await.unwrap();
+            assert_eq!((at - began, line), (PATIENCE, b"half".to_vec()));
+            program.write_all(b"\nlast").await.unwrap();
+            drop(program);
+            assert_eq!(lines.recv().await.unwrap().1, b"last");
+            assert!(lines.recv().await.is_none());
+        };
+        tokio::join!(reader, writer);
+    }
+
+    proptest! {
+        #[test]
+        fn short_lines_do_not_depend_on_how_they_arrive(
+            bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..300),
+            cuts in proptest::collection::vec(1usize..40, 0..30),
+        ) {
+            let (mut rest, mut chunks) = (bytes.as_slice(), Vec::new());
+            for at in cuts {
+                let (chunk, tail) = rest.split_at(at.min(rest.len()));
+                chunks.push(chunk);
+                rest = tail;
+            }
+            chunks.push(rest);
+            let mut expected: Vec<Vec<u8>> = bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+            expected.pop_if(|last| last.is_empty());
+            prop_assert_eq!(cut(&chunks, 1000), expected);
+        }
+
+        #[test]
+        fn no_piece_is_too_long_and_no_byte_is_lost(
+            bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..300),
+            longest in 1usize..20,
+        ) {
+            let pieces = cut(&[&bytes], longest);
+            prop_assert!(pieces.iter().all(|piece| piece.len() <= longest));
+            let kept: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\n').collect();
+            prop_assert_eq!(pieces.concat(), kept);
+        }
+    }
+}

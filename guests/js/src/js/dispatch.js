@@ -1,0 +1,108 @@
+// From a message to the function and back.
+//
+// Owns: the function, its arguments, and what becomes of its return value.
+// Never: waits or counts (src/pump.rs does).
+(native, internals) => {
+  let handler;
+  let receiver;
+
+  const textOf = (bytes) => new TextDecoder().decode(bytes);
+  const hidden = (value) => ({ value, writable: true, configurable: true, enumerable: false });
+  // Between a payload and Uint8Array.prototype, so that making one costs a pointer.
+  const payloadPrototype = Object.create(Uint8Array.prototype, {
+    text: hidden(function text() { return textOf(this); }),
+    json: hidden(function json() { return JSON.parse(textOf(this)); }),
+  });
+
+  const log = (...values) => internals.logAt.info(...values);
+  Object.assign(log, internals.logAt);
+
+  // The environment is parsed once per instance, when it is first looked at.
+  let environment;
+  const env = () => (environment ??= Object.freeze(JSON.parse(native.environment())));
+
+  class Context {
+    #meta; #parsed; #headers; #payload; #subject;
+    constructor(subject, payload, meta) { this.#subject = subject; this.#payload = payload; this.#meta = meta; }
+    #message() { return (this.#parsed ??= JSON.parse(this.#meta)); }
+    get headers() { return (this.#headers ??= internals.headersOfMessage(this.#message().headers)); }
+    get reply() { return this.#message().reply; }
+    get trigger() { return { type: "subject", subject: this.#subject }; }
+    get deadline() { return new Date(this.#message().deadline); }
+    get env() { return env(); }
+    get log() { return log; }
+    text() { return this.#payload.text(); }
+    json() { return this.#payload.json(); }
+    waitUntil(promise) {
+      native.hold();
+      Promise.resolve(promise).then(native.letGo, (thrown) => {
+        native.log(3, internals.report(thrown)[1]);
+        native.letGo();
+      });
+    }
+    [internals.inspectSymbol](show) {
+      return ["headers", "reply", "trigger", "deadline"].map((name) => `${name}: ${show(this[name])}`);
+    }
+  }
+
+  const fail = (thrown) => native.fail(...internals.report(thrown));
+
+  const answer = (value) => {
+    try {
+      send(value);
+    } catch (thrown) {
+      fail(thrown);
+    }
+  };
+
+  const send = (value) => {
+    if (value === undefined) return native.reply(undefined, undefined, 0);
+    if (typeof value === "string") return native.reply(value.toWellFormed(), undefined, 0);
+    if (value instanceof Uint8Array) return native.reply(value, undefined, 0);
+    if (value instanceof ArrayBuffer) return native.reply(new Uint8Array(value), undefined, 0);
+    if (value instanceof Response) {
+      const headers = JSON.stringify([...value.headers]);
+      return native.reply(internals.bytesOfResponse(value), headers, value.status);
+    }
+    const json = JSON.stringify(value);
+    if (json === undefined) throw new TypeError(`the function returned ${internals.inspect(value)}, which JSON cannot express`);
+    return native.reply(json, undefined, 0);
+  };
+
+  internals.invoke = (subject, payload, meta) => {
+    internals.resetConsole();
+    Object.setPrototypeOf(payload, payloadPrototype);
+    let value;
+    try {
+      value = handler.call(receiver, subject, payload, new Context(subject, payload, meta));
+      if (typeof value?.then === "function") {
+        Promise.resolve(value).then(answer, fail);
+        return;
+      }
+    } catch (thrown) {
+      fail(thrown);
+      return;
+    }
+    answer(value);
+  };
+
+  // Takes what a script evaluated to; says what is wrong with it, if it is not callable.
+  internals.adoptScript = (value) => {
+    if (typeof value !== "function") {
+      return `the script evaluates to ${internals.inspect(value, { depth: 0 })}, not to a function (subject, payload) => …`;
+    }
+    [handler, receiver] = [value, globalThis];
+    return undefined;
+  };
+
+  internals.adoptModule = (exported) => {
+    const main = exported.default;
+    if (typeof main === "function") [handler, receiver] = [main, undefined];
+    else if (typeof main?.handle === "function") [handler, receiver] = [main.handle, main];
+    else if (typeof exported.handler === "function") [handler, receiver] = [exported.handler, undefined];
+    else return `the module exports ${names(exported)}: it needs \`export default\` of a function (subject, payload, ctx) or of an object with \`handle\`, or an exported function \`handler\``;
+    return undefined;
+  };
+
+  const names = (exported) => Object.keys(exported).join(", ") || "nothing";
+}

@@ -1,0 +1,229 @@
+//! `cargo xtask bench`: functions against a plain responder, in one run on this machine.
+//!
+//! Owns: what is measured, and in which order (interleaved pairs, so that a slow minute hits both alike). Never:
+//! compares with numbers of another run or machine; only the ratios mean something elsewhere.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use futures::StreamExt;
+use nex_testkit::{NatsServer, Nex, Process, example};
+
+use crate::{builds, nats_server};
+use measure::{Load, measure};
+use report::{Deploy, Function, Memory, Pair, Report};
+
+mod measure;
+mod report;
+mod responder;
+
+pub(crate) use responder::{ResponderArgs, run as run_responder};
+
+/// Options of the bench.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// 3 pairs instead of 15, and fewer functions: to see that it works
+    #[arg(long)]
+    quick: bool,
+    /// One JSON document instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Functions deployed for the memory figure
+    #[arg(long, default_value_t = 100)]
+    functions: usize,
+}
+
+const PLAIN: &str = "bench.plain";
+
+/// A function that is compared, and what it should reach (spec: functions, section 8).
+#[derive(Debug)]
+struct Candidate {
+    name: &'static str,
+    title: &'static str,
+    file: &'static str,
+    /// The most that its sequential p50 may be, as a multiple of the plain responder's.
+    sequential: Option<f64>,
+    /// The least that its throughput may be, likewise.
+    throughput: f64,
+}
+
+const CANDIDATES: [Candidate; 3] = [
+    Candidate {
+        name: "reactor",
+        title: "wasm reactor, reused",
+        file: "reactor.wat",
+        sequential: Some(1.15),
+        throughput: 0.9,
+    },
+    Candidate {
+        name: "command",
+        title: "WASI p1 command, fresh",
+        file: "wasm-echo.wasm",
+        sequential: None,
+        throughput: 0.55,
+    },
+    Candidate {
+        name: "javascript",
+        title: "JavaScript, reused",
+        file: "echo.js",
+        sequential: Some(1.2),
+        throughput: 0.85,
+    },
+];
+
+impl Candidate {
+    fn subject(&self) -> String {
+        format!("bench.{}", self.name)
+    }
+
+    fn file(&self) -> String {
+        example(self.file)
+    }
+}
+
+/// Builds, measures and prints.
+pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
+    let nats_server = nats_server::ensure(root)?;
+    let nex = builds::nex(root)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(async {
+        let server = NatsServer::options().binary(nats_server).try_start().await?;
+        let responder = start_responder(&server).await?;
+        let nex = Nex::against(&server).binary(nex).try_up().await?;
+        let report = measure_all(&server, &nex, args).await;
+        drop(responder);
+        nex.finish().await;
+        report
+    })?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+async fn start_responder(server: &NatsServer) -> anyhow::Result<Process> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bench-responder", "--url", &server.url(), "--subject", PLAIN]);
+    let process = Process::spawn(command)?;
+    server.until_subscribed(PLAIN).await;
+    Ok(process)
+}
+
+async fn measure_all(server: &NatsServer, nex: &Nex, args: &Args) -> anyhow::Result<Report> {
+    let client = server.client().await;
+    let n_pairs = if args.quick { 3 } else { 15 };
+    let n_functions = if args.quick { args.functions.min(10) } else { args.functions };
+    let mut memory = vec![Memory::read("idle", nex)];
+
+    for candidate in &CANDIDATES {
+        deploy(nex, &candidate.file(), candidate.name, &candidate.subject()).await?;
+        let first = client.request(candidate.subject(), measure::payload()).await?;
+        let error = first.headers.as_ref().and_then(|headers| headers.get("Nats-Service-Error"));
+        ensure!(error.is_none(), "{} answers with an error: {error:?}", candidate.name);
+    }
+    memory.push(Memory::read("3 functions", nex));
+
+    let pairs = measure_pairs(&client, n_pairs).await?;
+    let functions = CANDIDATES.iter().zip(pairs);
+    let functions = functions.map(|(candidate, pairs)| Function::new(candidate, &pairs)).collect();
+
+    let mut deploys = Vec::new();
+    for candidate in &CANDIDATES {
+        progress(&format!("deploys of {}", candidate.title));
+        let n_deploys = if args.quick { 3 } else { 9 };
+        deploys.push(measure_deploys(&client, nex, candidate, n_deploys).await?);
+    }
+
+    let before = Memory::read("before many functions", nex);
+    for n in 0..n_functions {
+        progress(&format!("function {} of {n_functions}", n + 1));
+        let name = format!("many-{n}");
+        deploy(nex, &example("echo.js"), &name, &format!("bench.many.{n}")).await?;
+    }
+    let after = Memory::read(&format!("{n_functions} more functions"), nex);
+    let per_function = after.growth_per(&before, n_functions);
+    memory.extend([before, after]);
+    Ok(Report { n_pairs, functions, deploys, memory, bytes_per_function: per_function })
+}
+
+/// For each candidate its pairs; within a pair the order alternates.
+async fn measure_pairs(
+    client: &async_nats::Client,
+    n_pairs: usize,
+) -> anyhow::Result<Vec<Vec<Pair>>> {
+    let mut all: Vec<Vec<Pair>> = CANDIDATES.iter().map(|_| Vec::new()).collect();
+    for pair_idx in 0..n_pairs {
+        progress(&format!("pair {} of {n_pairs}", pair_idx + 1));
+        for (candidate, pairs) in CANDIDATES.iter().zip(&mut all) {
+            let subject = candidate.subject();
+            let (plain, other) = if pair_idx % 2 == 0 {
+                let plain = measure(client, PLAIN, Load::default()).await?;
+                (plain, measure(client, &subject, Load::default()).await?)
+            } else {
+                let other = measure(client, &subject, Load::default()).await?;
+                (measure(client, PLAIN, Load::default()).await?, other)
+            };
+            pairs.push(Pair { plain, other });
+        }
+    }
+    Ok(all)
+}
+
+/// Deploys the same artifact under new names, and asks each until it answers.
+async fn measure_deploys(
+    client: &async_nats::Client,
+    nex: &Nex,
+    candidate: &Candidate,
+    n_deploys: usize,
+) -> anyhow::Result<Deploy> {
+    // An onlooker: the clock starts when the deploy request passes by, without the time of the command.
+    let mut requests = client.subscribe("$NEX.SVC.default.control.ADEPLOY.>").await?;
+    let (mut from_request, mut from_command) = (Vec::new(), Vec::new());
+    for n in 0..n_deploys {
+        let name = format!("deploy-{}-{n}", candidate.name);
+        let subject = format!("bench.{name}");
+        let started = Instant::now();
+        let file = candidate.file();
+        let (deployed, requested, answered) = tokio::join!(
+            deploy(nex, &file, &name, &subject),
+            seen(&mut requests),
+            first_answer(client, &subject),
+        );
+        deployed?;
+        let answered = answered?;
+        from_request.push(answered.duration_since(requested?));
+        from_command.push(answered.duration_since(started));
+        nex.run(&["stop", &name]).await;
+    }
+    Ok(Deploy::new(candidate, from_request, from_command))
+}
+
+async fn seen(requests: &mut async_nats::Subscriber) -> anyhow::Result<Instant> {
+    let request = tokio::time::timeout(Duration::from_secs(20), requests.next()).await;
+    request.context("no deploy request was seen")?.context("the connection ended")?;
+    Ok(Instant::now())
+}
+
+async fn first_answer(client: &async_nats::Client, subject: &str) -> anyhow::Result<Instant> {
+    let asked = nex_testkit::poll("the function answers", Duration::from_secs(20), async || {
+        let answer = client.request(subject.to_owned(), measure::payload()).await;
+        answer.map_err(|error| error.to_string())
+    });
+    asked.await?;
+    Ok(Instant::now())
+}
+
+async fn deploy(nex: &Nex, file: &str, name: &str, subject: &str) -> anyhow::Result<()> {
+    let output = nex.run(&["run", file, "--name", name, "--on", subject]).await;
+    ensure!(output.code == 0, "{output}");
+    Ok(())
+}
+
+/// Tells on stderr what goes on, since it takes minutes.
+fn progress(what: &str) {
+    eprintln!("bench: {what}");
+}
