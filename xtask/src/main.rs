@@ -10,7 +10,7 @@
     reason = "a development tool: it runs cargo, reads the environment and talks to whoever started it"
 )]
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -50,7 +50,7 @@ enum Task {
 fn main() -> ExitCode {
     let task = Args::parse().task;
     let root = nex_testkit::root();
-    match run(task, root) {
+    match run(task, &root) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -59,13 +59,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: Task, root: PathBuf) -> anyhow::Result<ExitCode> {
+fn run(task: Task, root: &Path) -> anyhow::Result<ExitCode> {
     match task {
-        Task::Demo(args) => return demo::run(&root, &args),
-        Task::Test => return test::run(&root),
-        Task::Tidy => return tidy::run(&root),
-        Task::Bench(args) => bench::run(&root, &args)?,
-        Task::Guests => guests::run(&root)?,
+        Task::Demo(args) => return demo::run(root, &args),
+        Task::Test => return test::run(root),
+        Task::Tidy => return tidy::run(root),
+        Task::Bench(args) => bench::run(root, &args)?,
+        Task::Guests => guests::run(root)?,
         Task::BenchResponder(args) => bench::run_responder(&args)?,
     }
     Ok(ExitCode::SUCCESS)

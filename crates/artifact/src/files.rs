@@ -2,14 +2,11 @@
 //!
 //! Owns: which paths may be opened. Never: lists a folder, or tells whether a file elsewhere exists.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-
-use nix::fcntl::OFlag;
 
 use crate::FetchError;
 
@@ -45,27 +42,34 @@ impl AllowedFolders {
         is_plain && self.0.iter().any(is_below)
     }
 
-    /// Opens a regular file, and then looks where it really is: a link may have led out of the folder, or
-    /// have been made after a look at the path alone.
+    /// Opens a regular file, and then looks where it really is: a link may have led out of the folder,
+    /// also one that was made after the look at the path.
     pub(crate) fn open(&self, path: &Path) -> Result<File, FetchError> {
-        let refuse = |reason| Err(FetchError::Unsupported { reason });
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 FetchError::Missing { what: format!("file {}", path.display()) }
             }
             _ => FetchError::Io { what: format!("cannot open file {}", path.display()), source },
         };
-        // Without O_NONBLOCK, to open a named pipe would wait for its writer.
-        let flags = OFlag::O_NONBLOCK.bits();
-        let file = File::options().read(true).custom_flags(flags).open(path).map_err(failed)?;
-        let real = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(failed)?;
-        if !self.0.iter().any(|folder| real.starts_with(&folder.real)) {
-            return refuse(not_allowed(path));
-        }
-        if !file.metadata().map_err(failed)?.is_file() {
-            return refuse(format!("{} is not a regular file", path.display()));
-        }
+        let real = path.canonicalize().map_err(failed)?;
+        // Before it is opened: to open a named pipe would wait for its writer.
+        self.judge(path, &real, &real.metadata().map_err(failed)?)?;
+        let file = File::open(&real).map_err(failed)?;
+        let opened =
+            fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(failed)?;
+        self.judge(path, &opened, &file.metadata().map_err(failed)?)?;
         Ok(file)
+    }
+
+    fn judge(&self, path: &Path, real: &Path, metadata: &Metadata) -> Result<(), FetchError> {
+        if !self.0.iter().any(|folder| real.starts_with(&folder.real)) {
+            return Err(FetchError::Unsupported { reason: not_allowed(path) });
+        }
+        if !metadata.is_file() {
+            let reason = format!("{} is not a regular file", path.display());
+            return Err(FetchError::Unsupported { reason });
+        }
+        Ok(())
     }
 }
 

@@ -114,6 +114,18 @@ pub fn base64(bytes: &[u8]) -> String {
     data_encoding::BASE64.encode(bytes)
 }
 
+/// The bytes of standard base64, if it is that.
+#[must_use]
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    data_encoding::BASE64.decode(text.as_bytes()).ok()
+}
+
+/// The public half of a curve key made for this process; nexlets announce one, nobody seals to it yet.
+#[must_use]
+pub fn fresh_xkey() -> String {
+    nkeys::XKey::new().public_key()
+}
+
 async fn report(name: String, event: Event) {
     match event {
         Event::Connected => tracing::info!(connection = name, "connected to NATS"),

@@ -1,1 +1,67 @@
-fn main() {}
+//! The `nex` binary: parse, log, dispatch, print the error with its hint, exit code.
+//!
+//! Owns: the order of these. Never: does the work of a command.
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod config;
+mod connection;
+mod error;
+mod find;
+mod logging;
+mod ui;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::Parser;
+use error::CliError;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    logging::start(&cli.globals, cli.command.is_daemon());
+    let runtime = match cli.command.runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return ui::report(&CliError::other(format!("no runtime: {error}"))),
+    };
+    let result = runtime.block_on(cli.run());
+    // Blocking tasks, such as a read of standard input, must not keep the process.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ui::report(&error),
+    }
+}
+
+/// `--help` and `--version` go to stdout and succeed, the rest is a usage error.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _broken_pipe = error.print();
+    if error.use_stderr() { ExitCode::from(error::USAGE) } else { ExitCode::SUCCESS }
+}
+
+impl Cli {
+    async fn run(self) -> Result<(), CliError> {
+        let globals = config::with_file(self.globals)?;
+        match self.command {
+            Command::Up(args) => commands::up::run(globals, args).await,
+            Command::Run(args) => commands::run::run(globals, args).await,
+            Command::Call(args) => commands::call::run(globals, args).await,
+            Command::Ls(args) => commands::ls::run(globals, args).await,
+            Command::Nodes(args) => commands::nodes::run(globals, args).await,
+            Command::Info(args) => commands::info::run(globals, args).await,
+            Command::Logs(args) => commands::logs::run(globals, args).await,
+            Command::Events(args) => commands::events::run(globals, args).await,
+            Command::Stop(args) => commands::stop::run(globals, args).await,
+            Command::Node(command) => commands::node::run(globals, command).await,
+            Command::Workload(command) => commands::workload::run(globals, command).await,
+            Command::Doctor => commands::doctor::run(globals).await,
+            Command::Version => commands::version::run(&globals),
+            Command::Completions { shell } => commands::completions::run(shell),
+            Command::Nexlet(args) => commands::nexlet::run(args).await,
+        }
+    }
+}

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use nex_bus::Message;
 use nex_nexlet::LogFeed;
-use nex_sandbox::{OnFailure, Tasks};
 use nex_types::Id;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +39,6 @@ pub(crate) struct Parts {
     pub(crate) stats: Arc<Stats>,
     pub(crate) logs: LogFeed,
     pub(crate) guests: GuestThreads,
-    pub(crate) tasks: Tasks,
 }
 
 /// Runs the calls of one function.
@@ -52,7 +50,6 @@ pub(crate) struct Dispatcher {
     stats: Arc<Stats>,
     logs: FeedLog,
     guests: GuestThreads,
-    tasks: Tasks,
     gate: Mutex<Gate<Job>>,
     /// Told whenever the gate becomes quiet.
     quieted: Notify,
@@ -69,7 +66,7 @@ struct Job {
 
 impl Dispatcher {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { guest, responder, limits, stats, logs, guests, tasks } = parts;
+        let Parts { guest, responder, limits, stats, logs, guests } = parts;
         Self {
             guest,
             responder,
@@ -77,25 +74,32 @@ impl Dispatcher {
             stats,
             logs: FeedLog(logs),
             guests,
-            tasks,
             gate: Mutex::new(Gate::new(limits.bounds)),
             quieted: Notify::new(),
             cut_off: CancellationToken::new(),
         }
     }
 
-    /// Takes a message in: it runs, waits, or is answered 429 here and now.
-    pub(crate) async fn deliver(self: &Arc<Self>, message: Message) {
-        self.stats.received();
-        let job = Job { message, received: Instant::now() };
-        let entered = self.gate().enter(job);
-        match entered {
-            Entered::Run(job) => {
-                let worker = work(Arc::clone(self), job);
-                self.tasks.spawn_on(self.guests.handle(), "function call", OnFailure::Log, worker);
+    /// Takes messages in, and leaves `messages` empty: each runs, waits, or is answered 429 here and now.
+    pub(crate) async fn deliver(self: &Arc<Self>, messages: &mut Vec<Message>) {
+        let received = Instant::now();
+        let (mut to_run, mut refused) = (Vec::new(), Vec::new());
+        {
+            let mut gate = self.gate();
+            for message in messages.drain(..) {
+                self.stats.received();
+                match gate.enter(Job { message, received }) {
+                    Entered::Run(job) => to_run.push(job),
+                    Entered::Waits => {}
+                    Entered::Full(job) => refused.push(job),
+                }
             }
-            Entered::Waits => {}
-            Entered::Full(job) => self.refuse(job).await,
+        }
+        if !to_run.is_empty() {
+            self.guests.spawn_call(fan_out(Arc::clone(self), to_run));
+        }
+        for job in refused {
+            self.refuse(job).await;
         }
     }
 
@@ -223,6 +227,18 @@ impl Dispatcher {
 
     fn gate(&self) -> MutexGuard<'_, Gate<Job>> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts a worker per call. Runs on the guest threads, where a further task is cheap: the way here
+/// from the thread that reads NATS is the dear part, and is gone once for all that came together.
+async fn fan_out(dispatcher: Arc<Dispatcher>, mut jobs: Vec<Job>) {
+    let own = jobs.pop();
+    for job in jobs {
+        dispatcher.guests.spawn_call(work(Arc::clone(&dispatcher), job));
+    }
+    if let Some(job) = own {
+        work(dispatcher, job).await;
     }
 }
 

@@ -172,7 +172,6 @@ fn serve(
         stats: Arc::clone(&stats),
         logs: start.logs,
         guests: options.guests.clone(),
-        tasks: options.tasks.clone(),
     }));
     let stop = options.tasks.token().child_token();
     let shared = Arc::new(Shared::new(stats, facts, stop.clone()));

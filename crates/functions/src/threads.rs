@@ -49,6 +49,12 @@ impl GuestThreads {
     pub fn handle(&self) -> &Handle {
         &self.runtime.handle
     }
+
+    /// Starts a call's task. Calls alone are not in the table of tasks, whose locks all functions
+    /// would share: the gate of their function counts them, and its owner sees them to their end.
+    pub(crate) fn spawn_call(&self, call: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.handle.spawn(call);
+    }
 }
 
 impl Drop for Owned {

@@ -6,5 +6,4 @@
 
 pub mod auction;
 pub mod health;
-pub mod replace;
 pub mod restart;

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use nex_functions::runtime::{Call, CallError, Guest, GuestLog, GuestSpec, Instances, Refusal, Reply};
+use nex_functions::runtime::{
+    Call, CallError, Guest, GuestLog, GuestSpec, Instances, Refusal, Reply,
+};
 use wasmtime::{InstancePre, Linker, Memory, Module, Store, TypedFunc};
 
 use crate::compile::{self, Core};

@@ -15,7 +15,6 @@ pub(crate) const WORKLOAD_ID: &str = "NEX_WORKLOAD_ID";
 
 /// A variable that a request may not set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub(crate) enum Error {
     #[error("environment: \"{0}\" is no name of a variable")]
     Name(String),

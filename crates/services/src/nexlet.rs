@@ -19,10 +19,10 @@ use nex_sandbox::{Program, Spawner, Tasks};
 use nex_types::{Id, WorkloadName};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::environment;
 use crate::plan::{self, Plan};
 use crate::programs::{self, RunFolder};
 use crate::workload::{self, Launch};
-use crate::environment;
 
 /// Name and workload type.
 const NATIVE: &str = "native";
@@ -130,8 +130,8 @@ impl Nexlet for NativeNexlet {
 
     async fn start(&self, start: Start) -> Result<Started, StartFailure> {
         let plan = Plan::read(&start.request)?;
-        // Refused before anything is fetched; made again with the real folder below.
-        let folder = self.run_dir.join(start.id.as_str());
+        // What can be refused without the artifact is refused before it is fetched.
+        let folder = programs::folder_of(&self.run_dir, &start.id);
         let environment = environment(&start, &plan, &self.node_id, &folder)?;
         let artifact = self.obtain(&start, &plan).await?;
         let (folder, path) = self.place(&start.id, &start.name, &artifact).await?;
@@ -150,8 +150,12 @@ impl Nexlet for NativeNexlet {
             logs: start.logs,
             facts: facts(&artifact, &plan),
         };
-        let launching =
-            workload::launch(launch, Arc::clone(&self.spawner), self.kill.child_token(), &self.tasks);
+        let launching = workload::launch(
+            launch,
+            Arc::clone(&self.spawner),
+            self.kill.child_token(),
+            &self.tasks,
+        );
         let workload = launching.await.map_err(|error| plan::not_spawned(&error))?;
         Ok(Started { workload: Arc::new(workload), warnings: Vec::new() })
     }

@@ -145,7 +145,10 @@ mod tests {
 
     #[test]
     fn lines_are_cut_at_newlines_alone() {
-        assert_eq!(cut(&[b"a\n\nb\r\n\xff\0", b"c"], 9), [b"a".as_slice(), b"", b"b\r", b"\xff\0c"]);
+        assert_eq!(
+            cut(&[b"a\n\nb\r\n\xff\0", b"c"], 9),
+            [b"a".as_slice(), b"", b"b\r", b"\xff\0c"]
+        );
         assert_eq!(cut(&[b"12345678\n9"], 4), [b"1234".as_slice(), b"5678", b"9"]);
         assert!(cut(&[], 4).is_empty());
     }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use nex_api::Code;
@@ -16,8 +17,7 @@ use nex_types::{Digest, parse_go};
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
-/// A request whose every part was understood.
-#[derive(Debug)]
+/// A request whose every part was understood. `Debug` hides what may be secret.
 pub(crate) struct Plan {
     pub(crate) uri: String,
     pub(crate) digest: Option<Digest>,
@@ -25,6 +25,12 @@ pub(crate) struct Plan {
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) ports: Vec<u16>,
     pub(crate) stop: StopPlan,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("stop", &self.stop).finish_non_exhaustive()
+    }
 }
 
 /// How a program is told to stop.
@@ -40,8 +46,10 @@ impl Plan {
         if request.workload_lifecycle == Lifecycle::Function {
             return Err(invalid("native programs run as a service or a job, not as a function"));
         }
-        let request: NativeRequest = serde_json::from_str(&request.run_request)
-            .map_err(|error| invalid(format!("the start request is not one for native: {error}")))?;
+        let request: NativeRequest =
+            serde_json::from_str(&request.run_request).map_err(|error| {
+                invalid(format!("the start request is not one for native: {error}"))
+            })?;
         let digest = match request.digest.as_deref().map(str::parse).transpose() {
             Ok(digest) => digest,
             Err(error) => return Err(invalid(format!("digest: {error}"))),

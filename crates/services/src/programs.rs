@@ -31,7 +31,7 @@ impl RunFolder {
         name: &WorkloadName,
         verified: &Path,
     ) -> io::Result<(Self, PathBuf)> {
-        let path = run_dir.join(id.as_str());
+        let path = folder_of(run_dir, id);
         DirBuilder::new().mode(0o700).create(&path)?;
         let folder = Self { path };
         let program = folder.path.join(name.as_str());
@@ -52,6 +52,11 @@ impl Drop for RunFolder {
             tracing::error!(path = %self.path.display(), %error, "folder of a workload not removed");
         }
     }
+}
+
+/// Where a workload's folder is, or will be.
+pub(crate) fn folder_of(run_dir: &Path, id: &Id) -> PathBuf {
+    run_dir.join(id.as_str())
 }
 
 /// The marker that all processes of a workload carry.

@@ -42,7 +42,6 @@ const LEVEL: &str = "info";
 const KILLED: &str = "SYSKILL";
 
 /// What is to be started, and all that belongs to it.
-#[derive(Debug)]
 pub(crate) struct Launch {
     pub(crate) program: Program,
     pub(crate) marker: Marker,
@@ -66,6 +65,13 @@ enum State {
     Running,
     Stopping,
     Ended(Ended),
+}
+
+/// What may be asked of the owner.
+struct Orders {
+    plan: StopPlan,
+    stop: CancellationToken,
+    kill: CancellationToken,
 }
 
 /// Why a program ended.
@@ -134,7 +140,7 @@ async fn own(
     ready: oneshot::Sender<io::Result<NativeWorkload>>,
 ) {
     let Launch { program, marker, folder, stop: plan, logs, mut facts } = launch;
-    let mut child = match spawn(&spawner, program).await {
+    let child = match spawn(&spawner, program).await {
         Ok(child) => child,
         Err(error) => {
             remove(folder).await;
@@ -142,60 +148,60 @@ async fn own(
             return;
         }
     };
-    let mut tree = Tree { root: child.pid(), marker, is_gone: false };
     facts.insert("pid".to_owned(), child.pid().to_string());
     let (state, seen) = watch::channel(State::Running);
-    let stop = CancellationToken::new();
-    let handle = NativeWorkload {
-        state: seen,
-        stop: stop.clone(),
-        facts,
-        _kill: kill.clone().drop_guard(),
-    };
-    // A handle that nobody takes is dropped, and so kills.
-    let _caller_left = ready.send(Ok(handle));
-
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let output = future::join(
-        forward(stdout, Stream::Stdout, &logs),
-        forward(stderr, Stream::Stderr, &logs),
-    );
-    let life = async {
-        let (manner, exit) = live(&mut child, plan, &stop, &kill, &state).await;
-        tree.kill().await;
-        // Reaped only now when it was killed; before, its pid was nobody else's.
-        let exit = if let Some(exit) = exit { Some(exit) } else { child.wait().await.ok() };
-        (manner, exit)
-    };
-    let (manner, exit) = with_output(life, output).await;
+    let orders = Orders { plan, stop: CancellationToken::new(), kill: kill.clone() };
+    let (stop, _kill) = (orders.stop.clone(), kill.drop_guard());
+    // A handle that nobody takes comes back; dropped here and now, it kills.
+    drop(ready.send(Ok(NativeWorkload { state: seen, stop, facts, _kill })));
+    let ended = run(child, marker, &orders, &logs, &state).await;
     remove(folder).await;
-    state.send_replace(State::Ended(judge(manner, exit)));
+    state.send_replace(State::Ended(ended));
+}
+
+/// Reads the output until the program has ended, and ends what it leaves.
+async fn run(
+    mut child: Child,
+    marker: Marker,
+    orders: &Orders,
+    logs: &LogFeed,
+    state: &watch::Sender<State>,
+) -> Ended {
+    let mut tree = Tree { root: child.pid(), marker, is_gone: false };
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let output =
+        future::join(forward(stdout, Stream::Stdout, logs), forward(stderr, Stream::Stderr, logs));
+    let life = async {
+        let (manner, exit) = live(&mut child, orders, state).await;
+        tree.kill().await;
+        let exit = if let Some(exit) = exit { Some(exit) } else { child.wait().await.ok() };
+        judge(manner, exit)
+    };
+    with_output(life, output).await
 }
 
 /// Waits for the program's end, or until it must be killed.
 async fn live(
     child: &mut Child,
-    plan: StopPlan,
-    stop: &CancellationToken,
-    kill: &CancellationToken,
+    orders: &Orders,
     state: &watch::Sender<State>,
 ) -> (Manner, Option<Exit>) {
     tokio::select! {
         biased;
         exit = child.wait() => return (Manner::ByItself, exit.ok()),
-        () = kill.cancelled() => {
+        () = orders.kill.cancelled() => {
             state.send_replace(State::Stopping);
             return (Manner::Forced, None);
         }
-        () = stop.cancelled() => {}
+        () = orders.stop.cancelled() => {}
     }
-    signal(child.pid(), plan.signal);
+    signal(child.pid(), orders.plan.signal);
     state.send_replace(State::Stopping);
     tokio::select! {
         biased;
         exit = child.wait() => (Manner::Asked, exit.ok()),
-        () = kill.cancelled() => (Manner::Forced, None),
-        () = sleep(plan.grace) => (Manner::Forced, None),
+        () = orders.kill.cancelled() => (Manner::Forced, None),
+        () = sleep(orders.plan.grace) => (Manner::Forced, None),
     }
 }
 

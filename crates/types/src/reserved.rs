@@ -18,7 +18,7 @@ pub fn denied_by(subject: &SubjectPattern, more: &[SubjectPattern]) -> Option<St
         return Some("$*.>".to_owned());
     }
     let is_inbox = |pattern: &&&str| first == pattern.split('.').next().unwrap_or_default();
-    if let Some(inbox) = INBOXES.iter().find(|pattern| is_inbox(&pattern)) {
+    if let Some(inbox) = INBOXES.iter().find(|pattern| is_inbox(pattern)) {
         return Some((*inbox).to_owned());
     }
     more.iter().find(|denied| denied.overlaps(subject)).map(ToString::to_string)

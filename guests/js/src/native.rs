@@ -53,9 +53,8 @@ pub fn track_rejection<'js>(
 ) {
     REJECTIONS.with_borrow_mut(|rejections| {
         if is_handled {
-            rejections.retain(|(kept, _)| {
-                kept.clone().restore(&ctx).is_ok_and(|kept| kept != promise)
-            });
+            rejections
+                .retain(|(kept, _)| kept.clone().restore(&ctx).is_ok_and(|kept| kept != promise));
         } else {
             rejections.push((Persistent::save(&ctx, promise), Persistent::save(&ctx, reason)));
         }

@@ -187,7 +187,8 @@ fn mark(source: &[u8], line: usize, column: usize) -> String {
         return String::new();
     };
     // Bundles have lines of any length: what is shown is the part around the place.
-    let skipped = if line.chars().count() > MAX_LINE { column.saturating_sub(MAX_LINE / 2) } else { 0 };
+    let skipped =
+        if line.chars().count() > MAX_LINE { column.saturating_sub(MAX_LINE / 2) } else { 0 };
     let shown: String = line.chars().skip(skipped).take(MAX_LINE).collect();
     let before = column.saturating_sub(1 + skipped).min(MAX_LINE);
     let indent: String =

@@ -54,7 +54,7 @@ impl State {
         self.is_serving.set(true);
     }
 
-    /// Uniform in `0..1`, with 53 random bits: SplitMix64, which has a period of 2^64 and is not
+    /// Uniform in `0..1`, with 53 random bits. This is the generator `SplitMix64`, which has a period of 2^64 and is not
     /// meant to keep secrets.
     pub fn random(&self) -> f64 {
         let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -62,7 +62,7 @@ const RESERVED: [(&str, &[&str]); 19] = [
     ("rquickjs", &[]),
     ("schemars", &["api"]),
     ("seccompiler", &["sandbox"]),
-    ("tempfile", &["artifact", "testkit", "cli (dev)", "bus (dev)"]),
+    ("tempfile", &["artifact", "testkit", "cli (dev)", "bus (dev)", "services (dev)"]),
     ("wasmtime", &["runtime"]),
     ("wasmtime-wasi", &["runtime"]),
     ("wasmtime-wizer", &["runtime"]),

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 
 use nex_artifact::FetchError;
 use nex_testkit::NatsServer;
 use nex_types::Digest;
-use nix::sys::stat::Mode;
 
 use crate::support::{Fixture, LIMIT, namespace};
 
@@ -55,10 +55,10 @@ async fn files_elsewhere_are_refused_whatever_leads_there() {
 #[tokio::test]
 async fn only_regular_files_that_are_there_are_fetched() {
     let fixture = Fixture::new();
-    nix::unistd::mkfifo(&fixture.allowed.join("pipe"), Mode::S_IRWXU).unwrap();
+    let _socket = UnixListener::bind(fixture.allowed.join("socket")).unwrap();
     fs::create_dir(fixture.allowed.join("folder")).unwrap();
     let uri = |name: &str| format!("file://{}/{name}", fixture.allowed.display());
-    for name in ["pipe", "folder"] {
+    for name in ["socket", "folder"] {
         let error = fetch(&fixture, &uri(name)).await.unwrap_err();
         assert!(error.to_string().contains("not a regular file"), "{error}");
     }

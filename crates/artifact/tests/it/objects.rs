@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use async_nats::jetstream;
+use base64::Engine as _;
 use nex_artifact::{FetchError, UploadError, upload, upload_file};
 use nex_testkit::NatsServer;
 use nex_types::Digest;
@@ -42,8 +42,8 @@ async fn with_a_digest_the_cache_is_asked_first() {
     for artifact in futures::future::join_all(many).await {
         assert_eq!(artifact.unwrap().digest, uploaded.digest);
     }
-    let context = jetstream::new(client.clone());
-    context.delete_object_store("NEXCLIFILES_a").await.unwrap();
+    let deletion = "$JS.API.STREAM.DELETE.OBJ_NEXCLIFILES_a";
+    client.request(deletion, "".into()).await.unwrap();
     let cached = fixture.store.fetch(&client, &uploaded.uri, digest, &a, LIMIT).await.unwrap();
     assert_eq!(fs::read(cached.path).unwrap(), b"bytes");
     let too_large = fixture.store.fetch(&client, &uploaded.uri, digest, &a, 4).await.unwrap_err();
@@ -98,14 +98,17 @@ async fn another_namespace_s_bucket_is_refused_also_behind_a_link() {
     let direct = fixture.store.fetch(&client, &theirs.uri, None, &a, LIMIT).await.unwrap_err();
     assert_eq!(direct.to_string(), "bucket NEXCLIFILES_b belongs to another namespace than a");
     upload(&client, &a, "mine", b"mine").await.unwrap();
-    let context = jetstream::new(client.clone());
-    let their_bucket = context.get_object_store("NEXCLIFILES_b").await.unwrap();
-    let target = their_bucket.info(format!("x_{}", theirs.digest.hex())).await.unwrap();
-    let my_bucket = context.get_object_store("NEXCLIFILES_a").await.unwrap();
-    my_bucket.add_link("stolen_latest", &target).await.unwrap();
+    // A link as whoever may write to a bucket can make it, without any library's consent.
+    let name = format!("x_{}", theirs.digest.hex());
+    let link = format!(
+        r#"{{"name":"stolen_latest","bucket":"NEXCLIFILES_a","nuid":"n","size":0,"chunks":0,"options":{{"link":{{"bucket":"NEXCLIFILES_b","name":"{name}"}}}}}}"#
+    );
+    let encoded = base64::engine::general_purpose::URL_SAFE.encode("stolen_latest");
+    client.request(format!("$O.NEXCLIFILES_a.M.{encoded}"), link.into()).await.unwrap();
     let linked = fixture.store.fetch(&client, "nats://NEXCLIFILES_a/stolen", None, &a, LIMIT).await;
     let linked = linked.unwrap_err();
     assert!(matches!(linked, FetchError::Unsupported { .. }), "{linked:?}");
+    assert!(linked.to_string().contains("is a link into bucket NEXCLIFILES_b"), "{linked}");
     assert_eq!(fixture.cached(), Vec::<String>::new());
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use nex_api::Code;
-use nex_bus::{Client, Subscriber};
+use nex_bus::{Client, Message, Subscriber};
 use nex_nexlet::StartFailure;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,8 @@ use crate::trigger::{SubjectTrigger, barrier};
 
 /// How long the end waits for what the server sent before it read the unsubscription.
 const LAST_MESSAGES: Duration = Duration::from_millis(500);
+/// Messages that are handed on together.
+const LARGEST_BATCH: usize = 64;
 /// A bound on further messages that a server cannot read (it takes nine digits) and therefore takes
 /// for "now", while the client's library, which can, keeps the subscription open for what is on its way.
 /// Both other ways of unsubscribing close it at once and lose those messages.
@@ -46,13 +48,17 @@ pub(crate) async fn read(
     dispatcher: Arc<Dispatcher>,
     stop: CancellationToken,
 ) {
+    let mut batch = Vec::new();
     let mut stopped = pin!(stop.cancelled());
-    // Also looked at after each message, since a flood would keep the first branch ready for ever.
+    // Also looked at after each batch, since a flood would keep the first branch ready for ever.
     while !stop.is_cancelled() {
         tokio::select! {
             biased;
             message = subscriber.next() => match message {
-                Some(message) => dispatcher.deliver(message).await,
+                Some(message) => {
+                    gather(message, &mut subscriber, &mut batch);
+                    dispatcher.deliver(&mut batch).await;
+                }
                 None => return,
             },
             () = &mut stopped => break,
@@ -67,13 +73,31 @@ pub(crate) async fn read(
             biased;
             _crossed = &mut last => break,
             message = subscriber.next() => match message {
-                Some(message) => dispatcher.deliver(message).await,
+                Some(message) => {
+                    gather(message, &mut subscriber, &mut batch);
+                    dispatcher.deliver(&mut batch).await;
+                }
                 None => return,
             },
         }
     }
-    // Unconstrained, since a used-up budget would look like the end.
-    while let Some(Some(message)) = tokio::task::unconstrained(subscriber.next()).now_or_never() {
-        dispatcher.deliver(message).await;
+    while let Some(message) = ready(&mut subscriber) {
+        gather(message, &mut subscriber, &mut batch);
+        dispatcher.deliver(&mut batch).await;
     }
+}
+
+/// Puts into `batch` what is there already, so that it goes to the guest threads together.
+fn gather(first: Message, subscriber: &mut Subscriber, batch: &mut Vec<Message>) {
+    batch.push(first);
+    while batch.len() < LARGEST_BATCH
+        && let Some(message) = ready(subscriber)
+    {
+        batch.push(message);
+    }
+}
+
+/// A message that is there already. Unconstrained, since a used-up budget would look like none.
+fn ready(subscriber: &mut Subscriber) -> Option<Message> {
+    tokio::task::unconstrained(subscriber.next()).now_or_never().flatten()
 }

@@ -134,8 +134,9 @@ impl Harness {
 pub(crate) fn request(what: &str, subject: &str, more: Value) -> Value {
     let uri = format!("data:,{}", what.replace(' ', "%20"));
     let mut request = json!({ "uri": uri, "triggers": [subject] });
-    for (key, value) in more.as_object().unwrap() {
-        request[key] = value.clone();
+    let Value::Object(more) = more else { panic!("more keys come as an object") };
+    for (key, value) in more {
+        request[key] = value;
     }
     request
 }

@@ -77,15 +77,19 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     linker.func_wrap("nex", "fail", fail)?;
     linker.func_wrap("nex", "host_call", host_call)?;
     linker.func_wrap("nex", "host_take", host_take)?;
-    linker.func_wrap_async("nex", "host_wait", |mut caller: Caller<'_, State>, (until,): (f64,)| {
-        Box::new(async move {
-            let done = caller.data_mut().operations.wait(until).await;
-            match done {
-                Some((id, len)) => Ok(u64::from(id) << 32 | u64::from(u32::try_from(len)?)),
-                None => Ok::<u64, wasmtime::Error>(0),
-            }
-        })
-    })?;
+    linker.func_wrap_async(
+        "nex",
+        "host_wait",
+        |mut caller: Caller<'_, State>, (until,): (f64,)| {
+            Box::new(async move {
+                let done = caller.data_mut().operations.wait(until).await;
+                match done {
+                    Some((id, len)) => Ok(u64::from(id) << 32 | u64::from(u32::try_from(len)?)),
+                    None => Ok::<u64, wasmtime::Error>(0),
+                }
+            })
+        },
+    )?;
     Ok(())
 }
 

@@ -100,6 +100,9 @@ fn begin(operation: u32, argument: &[u8]) -> BoxFuture<'static, OperationResult>
 
 async fn sleep(millis: f64) -> OperationResult {
     let duration = Duration::try_from_secs_f64(millis / 1e3).map_err(|error| error.to_string())?;
-    tokio::time::sleep(duration).await;
+    // tokio's timers have a granularity of a millisecond, also for nothing.
+    if !duration.is_zero() {
+        tokio::time::sleep(duration).await;
+    }
     Ok(Vec::new())
 }

@@ -3,12 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use nex_functions::runtime::{Engine, Guest};
 use nex_runtime::{EngineConfig, WasmEngine};
 
-use crate::support::{call, wasm};
+use crate::support::{Deployed, wasm};
 
 const ECHO: &str = include_str!("../../../../examples/reactor.wat");
 
@@ -17,20 +15,22 @@ fn engine(cache_dir: &Path) -> WasmEngine {
     WasmEngine::new(EngineConfig { cache_dir, max_instances: 10 }).unwrap()
 }
 
-async fn deploy(engine: &WasmEngine) -> Arc<dyn Guest> {
-    engine.deploy(wasm(ECHO).into_spec()).await.unwrap()
+async fn deploy(engine: &WasmEngine) -> Deployed {
+    wasm(ECHO).try_deploy_to(engine).await.unwrap()
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     files
 }
 
 #[tokio::test]
 async fn damaged_code_is_compiled_anew() {
-    let directory = tempfile::tempdir().unwrap();
-    let directory = directory.path().join("code");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("damaged-code");
+    // Left over from a run before, or not there.
+    drop(fs::remove_dir_all(&directory));
     deploy(&engine(&directory)).await;
     let written = files(&directory);
     assert_eq!(written.len(), 2, "the JavaScript guest and the echo: {written:?}");
@@ -46,7 +46,7 @@ async fn damaged_code_is_compiled_anew() {
     for content in [&damaged[..], &good[..20], b""] {
         fs::write(smallest, content).unwrap();
         let guest = deploy(&engine(&directory)).await;
-        assert_eq!(guest.call(call("still here")).await.unwrap().payload, "still here");
+        assert_eq!(guest.text("still here").await, "still here");
         assert_eq!(files(&directory), written);
         assert_eq!(fs::metadata(smallest).unwrap().len(), good.len() as u64);
     }

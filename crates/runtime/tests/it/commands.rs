@@ -66,7 +66,8 @@ async fn arguments_and_environment_are_the_requests_alone() {
         (drop (call $env_sizes (i32.const 16) (i32.const 20)))
         (drop (call $env (i32.const 64) (i32.const 8192)))
         (call $write (i32.const 1) (i32.const 8192) (i32.load (i32.const 20)))";
-    let guest = command("", both).environment("COLOUR", "blue").argv(&["one", "two"]).deploy().await;
+    let guest =
+        command("", both).environment("COLOUR", "blue").argv(&["one", "two"]).deploy().await;
     assert_eq!(guest.text("").await, "probe\0probe.subject\0one\0two\0COLOUR=blue\0");
 }
 
@@ -84,7 +85,8 @@ async fn stderr_becomes_log_lines() {
 async fn an_exit_code_is_a_failure_that_names_it() {
     let guest = command("x", "(call $exit (i32.const 3))").deploy().await;
     assert_eq!(guest.failure("").await.0, "exited with code 3");
-    let fine = "(call $write (i32.const 1) (i32.const 4096) (i32.const 1)) (call $exit (i32.const 0))";
+    let fine =
+        "(call $write (i32.const 1) (i32.const 4096) (i32.const 1)) (call $exit (i32.const 0))";
     assert_eq!(command("x", fine).deploy().await.text("").await, "x");
 }
 

@@ -169,12 +169,16 @@ async fn rejections_and_other_thrown_values_are_failures() {
         ("() => Promise.reject('plain')", "uncaught plain"),
         ("() => { throw { code: 3 } }", "uncaught { code: 3 }"),
         ("() => { throw undefined }", "uncaught undefined"),
-        ("() => { class Mine extends Error { name = 'Mine' }; throw new Mine('own') }", "Mine: own"),
+        (
+            "() => { class Mine extends Error { name = 'Mine' }; throw new Mine('own') }",
+            "Mine: own",
+        ),
     ];
     for (source, expected) in cases {
         assert_eq!(javascript(source).deploy().await.failure("").await.0, expected, "{source}");
     }
-    let caused = javascript("() => { throw new Error('outer', { cause: new TypeError('inner') }) }");
+    let caused =
+        javascript("() => { throw new Error('outer', { cause: new TypeError('inner') }) }");
     let (_, detail) = caused.deploy().await.failure("").await;
     assert!(detail.contains("caused by TypeError: inner"), "{detail}");
 }

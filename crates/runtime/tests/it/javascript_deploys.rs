@@ -25,9 +25,18 @@ async fn what_is_not_callable_is_refused() {
     let cases = [
         ("42", "the script evaluates to 42, not to a function (subject, payload) => …"),
         ("", "the script evaluates to undefined, not to a function (subject, payload) => …"),
-        ("({handle() {}})", "the script evaluates to { handle: [Function: handle] }, not to a function (subject, payload) => …"),
-        ("export const a = 1, b = 2;", "the module exports a, b: it needs `export default` of a function (subject, payload, ctx) or of an object with `handle`, or an exported function `handler`"),
-        ("export default 1", "the module exports default: it needs `export default` of a function (subject, payload, ctx) or of an object with `handle`, or an exported function `handler`"),
+        (
+            "({handle() {}})",
+            "the script evaluates to { handle: [Function: handle] }, not to a function (subject, payload) => …",
+        ),
+        (
+            "export const a = 1, b = 2;",
+            "the module exports a, b: it needs `export default` of a function (subject, payload, ctx) or of an object with `handle`, or an exported function `handler`",
+        ),
+        (
+            "export default 1",
+            "the module exports default: it needs `export default` of a function (subject, payload, ctx) or of an object with `handle`, or an exported function `handler`",
+        ),
     ];
     for (source, reason) in cases {
         let refusal = javascript(source).refusal().await;
@@ -107,4 +116,34 @@ async fn bytes_that_are_no_text_are_refused() {
     );
     let zero = javascript("() => '\0'").refusal().await;
     assert!(zero.message.contains("zero byte"), "{}", zero.message);
+}
+
+#[tokio::test]
+async fn marks_at_the_beginning_of_a_file_are_no_errors() {
+    for source in
+        ["\u{feff}() => 'x'", "#!/usr/bin/env node\n() => 'x'", "\u{feff}export default () => 'x'"]
+    {
+        assert_eq!(javascript(source).deploy().await.text("").await, "x", "{source}");
+    }
+}
+
+#[tokio::test]
+async fn scripts_as_people_write_them_are_accepted() {
+    let cases = [
+        "(subject, payload) => {\n  console.log(subject);\n  return 'x';\n};\n",
+        "'use strict';\nfunction run() { return 'x' }\nrun;\n// the end\n",
+        "var answer = 'x'; (function () { return answer })",
+        "let deps = { get: () => 'x' }; async () => deps.get()",
+        "globalThis.tool = () => 'x'; (subject, payload) => tool()",
+    ];
+    for source in cases {
+        assert_eq!(javascript(source).deploy().await.text("").await, "x", "{source}");
+    }
+}
+
+#[tokio::test]
+async fn an_unhandled_rejection_at_the_top_level_is_refused() {
+    let refusal = javascript("Promise.reject(new Error('early'));\n() => 1").refusal().await;
+    assert!(refusal.message.starts_with("probe.js:1:"), "{}", refusal.message);
+    assert!(refusal.message.ends_with("Error: early"), "{}", refusal.message);
 }

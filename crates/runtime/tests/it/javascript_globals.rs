@@ -6,7 +6,8 @@ use crate::support::javascript;
 
 async fn check(cases: &[(&str, &str)]) {
     for (expression, expected) in cases {
-        let source = format!("async () => {{ return JSON.stringify({expression}) ?? 'undefined' }}");
+        let source =
+            format!("async () => {{ return JSON.stringify({expression}) ?? 'undefined' }}");
         let guest = javascript(&source).deploy().await;
         match guest.call("").await {
             Ok(reply) => {
@@ -29,23 +30,50 @@ async fn values_look_as_in_node() {
     let cases = [
         ("'plain', 1, true, null, undefined", "plain 1 true null undefined"),
         ("['a', 1, [2, [3, [4]]]]", "[ 'a', 1, [ 2, [ 3, [Array] ] ] ]"),
-        ("{a: 1, 'b-c': \"it's\", [Symbol('s')]: 2n}", "{ a: 1, 'b-c': \"it's\", [Symbol(s)]: 2n }"),
+        (
+            "{a: 1, 'b-c': \"it's\", [Symbol('s')]: 2n}",
+            "{ a: 1, 'b-c': \"it's\", [Symbol(s)]: 2n }",
+        ),
         ("{a: {b: {c: {d: 1}}}}", "{ a: { b: { c: [Object] } } }"),
         ("{}, [], -0, NaN", "{} [] -0 NaN"),
-        ("new Map([['a', {b: 1}]]), new Set([1, 'x'])", "Map(1) { 'a' => { b: 1 } } Set(2) { 1, 'x' }"),
-        ("new Uint8Array([1, 2]), new ArrayBuffer(3)", "Uint8Array(2) [ 1, 2 ] ArrayBuffer { byteLength: 3 }"),
+        (
+            "new Map([['a', {b: 1}]]), new Set([1, 'x'])",
+            "Map(1) { 'a' => { b: 1 } } Set(2) { 1, 'x' }",
+        ),
+        (
+            "new Uint8Array([1, 2]), new ArrayBuffer(3)",
+            "Uint8Array(2) [ 1, 2 ] ArrayBuffer { byteLength: 3 }",
+        ),
         ("class Foo { x = 1 }", "[class Foo]"),
         ("new (class Foo { x = 1 })()", "Foo { x: 1 }"),
-        ("function named() {}, () => {}, async function later() {}", "[Function: named] [Function (anonymous)] [AsyncFunction: later]"),
+        (
+            "function named() {}, () => {}, async function later() {}",
+            "[Function: named] [Function (anonymous)] [AsyncFunction: later]",
+        ),
         ("new Date(0), /a+/gi", "1970-01-01T00:00:00.000Z /a+/gi"),
-        ("Promise.resolve(1), new Promise(() => {}), (() => { const p = Promise.reject(2); p.catch(() => {}); return p })()", "Promise { 1 } Promise { <pending> } Promise { <rejected> 2 }"),
-        ("Object.create(null), Object.assign(Object.create(null), {a: 1})", "[Object: null prototype] {} [Object: null prototype] { a: 1 }"),
+        (
+            "Promise.resolve(1), new Promise(() => {}), (() => { const p = Promise.reject(2); p.catch(() => {}); return p })()",
+            "Promise { 1 } Promise { <pending> } Promise { <rejected> 2 }",
+        ),
+        (
+            "Object.create(null), Object.assign(Object.create(null), {a: 1})",
+            "[Object: null prototype] {} [Object: null prototype] { a: 1 }",
+        ),
         ("[1, , 3], [undefined, null]", "[ 1, <1 empty item>, 3 ] [ undefined, null ]"),
-        ("{get a() { return 1 }, set b(x) {}, get c() { return 1 }, set c(x) {}}", "{ a: [Getter], b: [Setter], c: [Getter/Setter] }"),
-        ("(() => { const a = {n: 1}; a.self = a; return a })()", "<ref *1> { n: 1, self: [Circular *1] }"),
+        (
+            "{get a() { return 1 }, set b(x) {}, get c() { return 1 }, set c(x) {}}",
+            "{ a: [Getter], b: [Setter], c: [Getter/Setter] }",
+        ),
+        (
+            "(() => { const a = {n: 1}; a.self = a; return a })()",
+            "<ref *1> { n: 1, self: [Circular *1] }",
+        ),
         ("new Number(3), new String('x'), Symbol('y')", "[Number: 3] [String: 'x'] Symbol(y)"),
         ("new Headers({'X-A': '1', b: '2'})", "Headers { b: '2', 'x-a': '1' }"),
-        ("'%s is %d, %i, %j and %o%%', 'x', 1.5, 2.7, {a: 1}, [1], 'rest'", "x is 1.5, 2, {\"a\":1} and [ 1 ]% rest"),
+        (
+            "'%s is %d, %i, %j and %o%%', 'x', 1.5, 2.7, {a: 1}, [1], 'rest'",
+            "x is 1.5, 2, {\"a\":1} and [ 1 ]% rest",
+        ),
         ("'100%', 'sure'", "100% sure"),
         ("Math", "Object [Math] {}"),
     ];
@@ -56,7 +84,8 @@ async fn values_look_as_in_node() {
 
 #[tokio::test]
 async fn long_values_take_several_lines() {
-    let object = logged("{first: 'a'.repeat(30), second: 'b'.repeat(30), third: 'c'.repeat(30)}").await;
+    let object =
+        logged("{first: 'a'.repeat(30), second: 'b'.repeat(30), third: 'c'.repeat(30)}").await;
     let (a, b, c) = ("a".repeat(30), "b".repeat(30), "c".repeat(30));
     assert_eq!(object, format!("{{\n  first: '{a}',\n  second: '{b}',\n  third: '{c}'\n}}"));
     let numbers = logged("Array.from({length: 200}, (_, i) => i)").await;
@@ -137,7 +166,10 @@ async fn urls_follow_the_standard() {
 async fn headers_and_responses_follow_the_standard() {
     check(&[
         ("[...new Headers([['B', ' 2 '], ['a', '1'], ['b', '3']])]", r#"[["a","1"],["b","2, 3"]]"#),
-        ("(() => { try { new Headers({'a b': '1'}) } catch (e) { return e.name } })()", r#""TypeError""#),
+        (
+            "(() => { try { new Headers({'a b': '1'}) } catch (e) { return e.name } })()",
+            r#""TypeError""#,
+        ),
         ("await new Response('x').text()", r#""x""#),
         ("await Response.json({a: 1}).json()", r#"{"a":1}"#),
         ("Response.json({}).headers.get('Content-Type')", r#""application/json""#),

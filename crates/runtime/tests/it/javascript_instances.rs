@@ -25,7 +25,8 @@ async fn reused_instances_keep_their_state_until_released() {
 
 #[tokio::test]
 async fn fresh_instances_begin_with_the_image() {
-    let source = "const table = new Map([['a', 1]]); let n = 10; export default () => [++n, table.get('a')]";
+    let source =
+        "const table = new Map([['a', 1]]); let n = 10; export default () => [++n, table.get('a')]";
     let guest = javascript(source).instances(Instances::Fresh).deploy().await;
     assert_eq!(guest.text("").await, "[11,1]");
     assert_eq!(guest.text("").await, "[11,1]");
@@ -33,7 +34,8 @@ async fn fresh_instances_begin_with_the_image() {
 
 #[tokio::test]
 async fn calls_at_the_same_time_have_instances_of_their_own() {
-    let source = "let n = 0; export default async () => { n++; await scheduler.wait(20); return n }";
+    let source =
+        "let n = 0; export default async () => { n++; await scheduler.wait(20); return n }";
     let guest = javascript(source).deploy().await;
     let (first, second) = tokio::join!(guest.text(""), guest.text(""));
     assert_eq!((first.as_str(), second.as_str()), ("1", "1"));

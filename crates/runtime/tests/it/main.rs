@@ -1,4 +1,5 @@
 //! Behaviour of the engine, through the seam only.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 mod support;
 
@@ -9,6 +10,7 @@ mod javascript_deploys;
 mod javascript_globals;
 mod javascript_instances;
 mod limits;
+mod pool;
 mod reactors;
 mod refusals;
 mod sources;

@@ -54,7 +54,8 @@ async fn fresh_instances_start_anew() {
 
 #[tokio::test]
 async fn an_answer_outside_of_memory_fails() {
-    let liar = ECHO.replace("(i64.extend_i32_u (local.get $payload_len))", "(i64.const 0x7fffffff)");
+    let liar =
+        ECHO.replace("(i64.extend_i32_u (local.get $payload_len))", "(i64.const 0x7fffffff)");
     let (message, _) = wasm(liar).deploy().await.failure("x").await;
     assert!(message.contains("outside of memory"), "{message}");
 }

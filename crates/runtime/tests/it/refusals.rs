@@ -68,7 +68,8 @@ async fn broken_text_is_refused_with_its_place() {
 
 #[tokio::test]
 async fn a_memory_that_begins_over_the_limit_is_refused() {
-    let refusal = wasm(include_str!("../../../../examples/reactor.wat")).memory(65_536).refusal().await;
+    let refusal =
+        wasm(include_str!("../../../../examples/reactor.wat")).memory(65_536).refusal().await;
     assert_eq!(
         refusal.message,
         "the module begins with 131072 bytes of memory, more than its limit of 65536 bytes"

@@ -54,7 +54,6 @@ pub(crate) fn wasm(source: impl Into<Bytes>) -> Setup {
     setup(Language::Wasm, source.into())
 }
 
-
 pub(crate) fn javascript(source: &str) -> Setup {
     javascript_bytes(source.as_bytes())
 }
@@ -105,12 +104,12 @@ impl Setup {
         self
     }
 
-    pub(crate) fn into_spec(self) -> GuestSpec {
-        self.spec
+    pub(crate) async fn try_deploy(self) -> Result<Deployed, Refusal> {
+        self.try_deploy_to(&ENGINE).await
     }
 
-    pub(crate) async fn try_deploy(self) -> Result<Deployed, Refusal> {
-        let guest = ENGINE.deploy(self.spec).await?;
+    pub(crate) async fn try_deploy_to(self, engine: &WasmEngine) -> Result<Deployed, Refusal> {
+        let guest = engine.deploy(self.spec).await?;
         Ok(Deployed { guest, log: self.log })
     }
 

@@ -1,0 +1,127 @@
+//! The command line: commands, flags and the variables behind them.
+//!
+//! Owns: names, help texts and defaults. Never: acts on them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    call, events, info, logs, ls, nexlet, node, nodes, run, stop, up, workload,
+};
+
+const LONG_ABOUT: &str = "Nex runs code on NATS: JavaScript and WebAssembly functions, and static Linux programs.
+
+Start here:
+  nex up                                   NATS if none is there, a node, all nexlets
+  nex run echo.js --on js.echo             deploy a function
+  nex call echo 'hello'                    call it
+  nex ls · nex logs -f · nex stop echo     look, follow, stop";
+
+/// Runs code on NATS.
+#[derive(Debug, Parser)]
+#[command(name = "nex", version, about = "Run code on NATS", long_about = LONG_ABOUT, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Namespace to act in; `system` sees and may do all
+    #[arg(short = 'n', long, global = true, env = "NEX_NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Address of NATS; several are separated by commas
+    #[arg(short = 's', long = "nats-url", alias = "nats.servers", global = true, env = "NATS_URL", hide_env_values = true)]
+    pub(crate) nats_url: Option<String>,
+    /// NATS credentials file
+    #[arg(long, alias = "nats.creds-file", global = true, env = "NATS_CREDS", value_name = "FILE")]
+    pub(crate) nats_creds: Option<PathBuf>,
+    /// Where the node keeps its identity and its data [default: /var/lib/nex for root, else ~/.local/state/nex]
+    #[arg(long, global = true, env = "NEX_STATE_DIR", value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// JSON configuration file [default: ~/.config/nex/config.json when it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How much the log on standard error tells
+    #[arg(short = 'l', long = "log-level", alias = "logger.level", global = true, value_enum)]
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+/// Levels of the process's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// The commands, short verbs first.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything on this machine: NATS if none is there, the node, all nexlets
+    Up(up::UpArgs),
+    /// Deploy a file: JavaScript, WebAssembly or a static program
+    #[command(visible_aliases = ["devrun", "yeet"])]
+    Run(run::RunArgs),
+    /// Send one request to a function, by name or subject, and print the reply
+    Call(call::CallArgs),
+    /// List workloads
+    #[command(visible_alias = "ps")]
+    Ls(ls::LsArgs),
+    /// List nodes
+    Nodes(nodes::NodesArgs),
+    /// Show all that is known of a workload or node
+    Info(info::InfoArgs),
+    /// Follow the logs of workloads
+    Logs(logs::LogsArgs),
+    /// Follow events of nodes and workloads
+    Events(events::EventsArgs),
+    /// Stop workloads, all copies of each
+    Stop(stop::StopArgs),
+    /// Work with nodes
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// Work with workloads, in the form of the Go command line
+    #[command(subcommand, visible_alias = "workloads")]
+    Workload(workload::WorkloadCommand),
+    /// Check NATS, JetStream, nodes and this machine, and say what to do
+    Doctor,
+    /// Print the version
+    Version,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Run one nexlet; the node does this
+    #[command(hide = true)]
+    Nexlet(nexlet::NexletArgs),
+}
+
+impl Command {
+    /// Whether the process lives long and its log is for operators.
+    pub(crate) fn is_daemon(&self) -> bool {
+        matches!(self, Self::Nexlet(_) | Self::Node(node::NodeCommand::Up(_)))
+    }
+
+    /// Nodes and nexlets have threads to spare for what waits; a request needs one.
+    pub(crate) fn runtime(&self) -> std::io::Result<tokio::runtime::Runtime> {
+        let mut builder = match self {
+            Self::Up(_) | Self::Nexlet(_) | Self::Node(node::NodeCommand::Up(_)) => {
+                tokio::runtime::Builder::new_multi_thread()
+            }
+            _ => tokio::runtime::Builder::new_current_thread(),
+        };
+        builder.enable_all().build()
+    }
+}

@@ -1,0 +1,104 @@
+//! `nex info`: all that is known of a workload or a node, in blocks.
+//!
+//! Owns: finding out which of them is meant. Never: shows an environment.
+
+use clap::Args;
+use nex_api::node::NodeInfoResponse;
+use nex_api::workload::WorkloadSummary;
+use nex_types::Tags;
+
+use crate::args::Globals;
+use crate::error::{CliError, Kind};
+use crate::{find, ui};
+
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// Name, id or unique prefix of an id, of a workload or a node
+    target: String,
+}
+
+pub(crate) async fn run(globals: Globals, args: InfoArgs) -> Result<(), CliError> {
+    let client = globals.client().await?;
+    match find::workloads(&client, &args.target).await {
+        Ok(workloads) if globals.json => ui::json(&workloads),
+        Ok(workloads) => workloads.iter().for_each(show_workload),
+        Err(error) if error.kind == Kind::NotFound => {
+            return node(&globals, &args.target).await.map_err(|node_error| {
+                if node_error.kind == Kind::NotFound { error } else { node_error }
+            });
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Shows one node.
+pub(crate) async fn node(globals: &Globals, address: &str) -> Result<(), CliError> {
+    let client = globals.client().await?;
+    let nodes = client.nodes(&Tags::new()).await?;
+    let Some(found) = find::node(&nodes, address) else {
+        return Err(CliError::new(Kind::NotFound, format!("node not found: {address}"))
+            .hint("see which are there: nex nodes"));
+    };
+    let info = client.node_info(&found.node_id).await?;
+    if globals.json {
+        ui::json(&info);
+    } else {
+        show_node(&info, found.state.as_str());
+    }
+    Ok(())
+}
+
+fn show_workload(workload: &WorkloadSummary) {
+    let mut pairs = vec![
+        ("id", workload.id.clone()),
+        ("namespace", workload.namespace.clone()),
+        ("type", workload.workload_type.clone()),
+        ("lifecycle", workload.workload_lifecycle.clone()),
+        ("state", workload.workload_state.as_str().to_owned()),
+        ("started", workload.start_time.clone()),
+        ("execution time", workload.runtime.clone()),
+    ];
+    pairs.extend(workload.metadata.iter().map(|(key, value)| (key.as_str(), value.clone())));
+    ui::block(&format!("Workload {}", ui::harmless(&workload.name)), &pairs);
+}
+
+fn show_node(info: &NodeInfoResponse, state: &str) {
+    let tag = |name: &str| info.tags.get(name).cloned().unwrap_or_else(|| "[unknown]".to_owned());
+    let tags: Vec<String> = info.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let pairs = [
+        ("id", info.node_id.clone()),
+        ("nexus", tag("nex.nexus")),
+        ("state", state.to_owned()),
+        ("version", info.version.clone()),
+        ("uptime", info.uptime.clone()),
+        ("xkey", info.xkey.clone()),
+        ("tags", tags.join(", ")),
+    ];
+    ui::block(&format!("Node {}", ui::harmless(&tag("nex.node"))), &pairs);
+    if info.node_agent_summaries.is_empty() {
+        ui::line("No agents running");
+        return;
+    }
+    ui::line("");
+    let header = ["", "NEXLET", "TYPE", "HEALTH", "LIFECYCLES", "WORKLOADS", "LAST HEARTBEAT", "ID"];
+    let rows: Vec<Vec<String>> = info
+        .node_agent_summaries
+        .iter()
+        .map(|agent| {
+            let summary = &agent.agent_summary;
+            let last = agent.agent_last_heartbeat_time;
+            vec![
+                agent.agent_health_stoplight.clone(),
+                format!("{} [{}]", summary.name, summary.version),
+                summary.register_type.clone(),
+                agent.agent_health.clone(),
+                summary.supported_lifecycles.clone(),
+                summary.workload_count.to_string(),
+                if last.is_zero() { "never".to_owned() } else { last.to_seconds_text() },
+                agent.agent_id.clone(),
+            ]
+        })
+        .collect();
+    ui::table(&header, &rows);
+}

@@ -1,0 +1,18 @@
+//! One file per command: its arguments, what it does, its tests.
+
+pub(crate) mod call;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod info;
+pub(crate) mod logs;
+pub(crate) mod ls;
+pub(crate) mod nexlet;
+pub(crate) mod node;
+pub(crate) mod nodes;
+pub(crate) mod run;
+mod served;
+pub(crate) mod stop;
+pub(crate) mod up;
+pub(crate) mod version;
+pub(crate) mod workload;

@@ -1,0 +1,193 @@
+//! `nex nexlet TYPE`: the process in which one nexlet runs. The node launches it.
+//!
+//! Owns: turning what the node gave it into options, and ending when the node's pipe closes or a
+//! signal says so. Never: is typed by a person.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use nex_api::NatsConnectionData;
+use nex_nexlet::{Nexlet, RunOptions};
+use nex_sandbox::Tasks;
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::CliError;
+
+/// What the node passes at launch: in the environment, since it may be secret.
+#[derive(Debug, Args)]
+pub(crate) struct NexletArgs {
+    #[arg(value_enum)]
+    kind: NexletKind,
+    /// Folder for this nexlet's caches and files
+    #[arg(long)]
+    directory: PathBuf,
+    #[arg(long, env = "NEX_AGENT_NATS_SERVERS", hide_env_values = true, value_delimiter = ',')]
+    nats_servers: Vec<String>,
+    #[arg(long, env = "NEX_AGENT_NATS_USER_SEED", hide_env_values = true, default_value = "")]
+    nats_user_seed: String,
+    #[arg(long, env = "NEX_AGENT_NATS_B64_JWT", hide_env_values = true, default_value = "")]
+    nats_b64_jwt: String,
+    #[arg(long, env = "NEX_AGENT_NATS_USER", hide_env_values = true, default_value = "")]
+    nats_user: String,
+    #[arg(long, env = "NEX_AGENT_NATS_PASSWORD", hide_env_values = true, default_value = "")]
+    nats_password: String,
+    #[arg(long, env = "NEX_AGENT_NATS_USER_NKEY", hide_env_values = true, default_value = "")]
+    nats_user_nkey: String,
+    #[arg(long, env = "NEX_AGENT_NODE_ID")]
+    node_id: String,
+    #[arg(long, env = "NEX_AGENT_ASSIGNED_ID")]
+    agent_id: String,
+    #[arg(long, env = "NEX_AGENT_REGISTER_TOKEN", hide_env_values = true)]
+    register_token: Option<String>,
+    #[arg(long, env = "NEX_AGENT_TLS_CA", default_value = "")]
+    tls_ca: String,
+    #[arg(long, env = "NEX_AGENT_TLS_CERT", default_value = "")]
+    tls_cert: String,
+    #[arg(long, env = "NEX_AGENT_TLS_KEY", default_value = "")]
+    tls_key: String,
+    #[arg(long, env = "NEX_AGENT_TLS_FIRST", default_value = "false", action = clap::ArgAction::Set)]
+    tls_first: bool,
+    /// Folders from which `file://` artifacts may be taken
+    #[arg(long)]
+    allow_files: Vec<PathBuf>,
+}
+
+/// The nexlets in this binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NexletKind {
+    Javascript,
+    Wasm,
+    Native,
+}
+
+impl NexletKind {
+    /// Those that were compiled in.
+    pub(crate) fn built_in() -> Vec<Self> {
+        let mut kinds = Vec::new();
+        if cfg!(feature = "functions") {
+            kinds.extend([Self::Javascript, Self::Wasm]);
+        }
+        if cfg!(feature = "services") {
+            kinds.push(Self::Native);
+        }
+        kinds
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Javascript => "javascript",
+            Self::Wasm => "wasm",
+            Self::Native => "native",
+        }
+    }
+}
+
+pub(crate) async fn run(args: NexletArgs) -> Result<(), CliError> {
+    let tasks = Tasks::new();
+    let nexlet = build(&args, &tasks)?;
+    let options = RunOptions {
+        node_id: args.node_id,
+        agent_id: args.agent_id,
+        connection: NatsConnectionData {
+            conn_name: String::new(),
+            nats_servers: args.nats_servers,
+            nats_user_jwt: decode(&args.nats_b64_jwt),
+            nats_user_name: args.nats_user,
+            nats_user_nkey: args.nats_user_nkey,
+            nats_user_password: args.nats_password,
+            nats_user_seed: args.nats_user_seed,
+            tls_ca: args.tls_ca,
+            tls_cert: args.tls_cert,
+            tls_first: args.tls_first,
+            tls_key: args.tls_key,
+        },
+        register_token: args.register_token,
+        public_xkey: nex_bus::connection::fresh_xkey(),
+    };
+    let shutdown = shutdown().map_err(|error| CliError::chain(&error))?;
+    nex_nexlet::run(nexlet, options, tasks, shutdown).await.map_err(|error| CliError::chain(&error))
+}
+
+/// Resolves when the node's end of standard input closes, which it does however the node ends.
+fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        let mut lifeline = tokio::io::stdin();
+        let mut byte = [0; 64];
+        let closed = async { while lifeline.read(&mut byte).await.is_ok_and(|n| n > 0) {} };
+        tokio::select! {
+            () = closed => tracing::info!("the node has gone, draining"),
+            _ = terminate.recv() => tracing::info!("told to end, draining"),
+        }
+    })
+}
+
+/// JWTs come as base64, as Go nodes pass them; what is none is ignored, as the Go SDK does.
+fn decode(base64: &str) -> String {
+    nex_bus::connection::from_base64(base64).and_then(|b| String::from_utf8(b).ok()).unwrap_or_default()
+}
+
+#[cfg_attr(
+    not(feature = "functions"),
+    expect(unused_variables, reason = "only functions take the table of tasks")
+)]
+fn build(args: &NexletArgs, tasks: &Tasks) -> Result<Arc<dyn Nexlet>, CliError> {
+    match args.kind {
+        #[cfg(feature = "functions")]
+        NexletKind::Javascript => functions(args, tasks, nex_functions::runtime::Language::JavaScript),
+        #[cfg(feature = "functions")]
+        NexletKind::Wasm => functions(args, tasks, nex_functions::runtime::Language::Wasm),
+        #[cfg(not(feature = "functions"))]
+        NexletKind::Javascript | NexletKind::Wasm => Err(left_out(args.kind)),
+        #[cfg(feature = "services")]
+        NexletKind::Native => services(args),
+        #[cfg(not(feature = "services"))]
+        NexletKind::Native => Err(left_out(args.kind)),
+    }
+}
+
+#[cfg(not(all(feature = "functions", feature = "services")))]
+fn left_out(kind: NexletKind) -> CliError {
+    let message = format!("this nex was built without the {} nexlet", kind.as_str());
+    CliError::usage(message).hint("build it with its default features")
+}
+
+#[cfg(feature = "functions")]
+fn functions(
+    args: &NexletArgs,
+    tasks: &Tasks,
+    language: nex_functions::runtime::Language,
+) -> Result<Arc<dyn Nexlet>, CliError> {
+    let cache_dir = Some(args.directory.join("compiled"));
+    let config = nex_runtime::EngineConfig { cache_dir, ..nex_runtime::EngineConfig::default() };
+    let engine = nex_runtime::WasmEngine::new(config).map_err(|error| CliError::chain(&error))?;
+    let store = nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())
+        .map_err(|error| CliError::chain(&error))?;
+    let guests = nex_functions::GuestThreads::one_per_core().map_err(|error| CliError::chain(&error))?;
+    Ok(Arc::new(nex_functions::FunctionNexlet::new(nex_functions::Options {
+        language,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: Arc::new(engine),
+        store,
+        deny: [].into(),
+        pool: nex_bus::Pool::default(),
+        tasks: tasks.clone(),
+        guests,
+        drain: nex_functions::LONGEST_DRAIN,
+    })))
+}
+
+#[cfg(feature = "services")]
+fn services(args: &NexletArgs) -> Result<Arc<dyn Nexlet>, CliError> {
+    let store = nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())
+        .map_err(|error| CliError::chain(&error))?;
+    let nexlet = nex_services::NativeNexlet::open(nex_services::Options {
+        node_id: args.node_id.clone(),
+        run_dir: args.directory.join("run"),
+        store,
+    })
+    .map_err(|error| CliError::chain(&error))?;
+    Ok(Arc::new(nexlet))
+}

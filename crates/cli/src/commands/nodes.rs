@@ -1,0 +1,71 @@
+//! `nex nodes`: the nodes that answer now.
+//!
+//! Owns: the table. Never: keeps a list; nodes that are away are not shown until the view exists.
+
+use clap::Args;
+use nex_api::Time;
+use nex_api::node::NodePingResponse;
+
+use super::served::parse_tags;
+use crate::args::Globals;
+use crate::error::CliError;
+use crate::ui;
+
+#[derive(Debug, Args)]
+pub(crate) struct NodesArgs {
+    /// Only nodes with these tags
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ';')]
+    filter: Vec<String>,
+}
+
+pub(crate) async fn run(globals: Globals, args: NodesArgs) -> Result<(), CliError> {
+    let filter = parse_tags(&args.filter)?;
+    let nodes = globals.client().await?.nodes(&filter).await?;
+    if globals.json {
+        ui::json(&nodes);
+    } else if nodes.is_empty() {
+        ui::line("No nodes found");
+        ui::note("start one with: nex up");
+    } else {
+        let header = ["NAME", "ID", "NEXUS", "VERSION", "UPTIME", "STATE", "NEXLETS"];
+        let rows: Vec<Vec<String>> = nodes.iter().map(row).collect();
+        ui::table(&header, &rows);
+    }
+    Ok(())
+}
+
+fn row(node: &NodePingResponse) -> Vec<String> {
+    let tag = |name: &str| node.tags.get(name).cloned().unwrap_or_else(|| "[unknown]".to_owned());
+    let is_lame = node.tags.get("nex.lameduck").is_some_and(|value| value == "true");
+    vec![
+        tag("nex.node"),
+        format!("{}{}", node.node_id, if is_lame { "*" } else { "" }),
+        tag("nex.nexus"),
+        node.version.clone(),
+        uptime(Time::now().since(node.start_time)),
+        node.state.as_str().to_owned(),
+        node.agent_count.to_string(),
+    ]
+}
+
+/// `1d 2h 3m 4s`, zero parts left out, as the Go command line writes it.
+pub(crate) fn uptime(duration: std::time::Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts = [(seconds / 86_400, 'd'), (seconds / 3600 % 24, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
+    let shown: Vec<String> =
+        parts.iter().filter(|(value, _)| *value > 0).map(|(value, unit)| format!("{value}{unit}")).collect();
+    if shown.is_empty() { "0s".to_owned() } else { shown.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn uptime_leaves_out_zero_parts() {
+        assert_eq!(uptime(Duration::from_secs(0)), "0s");
+        assert_eq!(uptime(Duration::from_secs(86_400 + 3 * 60)), "1d 3m");
+    }
+}

@@ -1,0 +1,169 @@
+//! A node that runs until it is told to stop: what `nex up` and `nex node up` share.
+//!
+//! Owns: config → build → spawn → wait → drain, and the nexlets of this binary. Never: chooses a server.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use nex_bus::Settings;
+use nex_node::{BuildError, Config, Identity, NexletProgram, Node, StateDir, StateDirError};
+use nex_types::Tags;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::nexlet::NexletKind;
+use crate::error::CliError;
+use crate::ui;
+
+/// Engines compile once at the first start; later starts take a fraction of a second.
+const READY_BOUND: Duration = Duration::from_secs(60);
+
+/// Flags of a node, named as in the Go implementation where it has them.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodeArgs {
+    /// Name of the node [default: invented]
+    #[arg(long, env = "NEX_NODE_NAME")]
+    pub(crate) node_name: Option<String>,
+    /// Group of nodes that it belongs to
+    #[arg(long, default_value = "nexus")]
+    pub(crate) nexus: String,
+    /// Tags for placement
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ';')]
+    pub(crate) tags: Vec<String>,
+    /// Folder from which file:// artifacts may be taken; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub(crate) allow_files: Vec<PathBuf>,
+}
+
+/// The signals that end a node.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Takes them over; before that, they end the process at once.
+    pub(crate) fn listen() -> Result<Self, CliError> {
+        let listen = |kind| signal(kind).map_err(|error| CliError::chain(&error));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    pub(crate) async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Locks the state directory.
+pub(crate) fn open_state(path: &Path) -> Result<StateDir, CliError> {
+    StateDir::open(path).map_err(|error| {
+        let hint = match &error {
+            StateDirError::InUse { .. } => "see it with: nex nodes   or take another with: --state-dir DIR",
+            _ => "take another with: --state-dir DIR",
+        };
+        CliError::chain(&error).hint(hint)
+    })
+}
+
+/// Builds and spawns the node.
+pub(crate) async fn start(
+    args: &NodeArgs,
+    connection: Settings,
+    directory: StateDir,
+) -> Result<Node, CliError> {
+    let identity = Identity::load(&directory).map_err(|error| CliError::chain(&error))?;
+    let nexlets = nexlets(directory.path(), &args.allow_files)?;
+    let config = Config {
+        name: args.node_name.clone().unwrap_or_else(|| node_name(directory.path())),
+        nexus: args.nexus.clone(),
+        tags: parse_tags(&args.tags)?,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: "development".to_owned(),
+        connection,
+        nexlets,
+    };
+    let built = config.build(directory, &identity).await.map_err(|error| match error {
+        BuildError::Connect(error) => CliError::from(error),
+        other => CliError::chain(&other),
+    })?;
+    built.spawn().await.map_err(CliError::other)
+}
+
+/// Waits for all nexlets; a node without one of them is of use to the others.
+pub(crate) async fn wait_ready(node: &Node, signals: &mut Signals) -> bool {
+    tokio::select! {
+        is_ready = node.ready(READY_BOUND) => {
+            if !is_ready {
+                ui::note("warning: not every nexlet is ready after 60s; see the log above, and: nex doctor");
+            }
+            true
+        }
+        () = signals.recv() => false,
+    }
+}
+
+/// Waits for a signal or for the failure of a part of the node, then ends everything in order.
+pub(crate) async fn until_stopped(node: Node, signals: &mut Signals) -> Result<(), CliError> {
+    let failed = tokio::select! {
+        () = signals.recv() => None,
+        name = node.failure() => Some(name),
+    };
+    node.drain().await;
+    failed.map_or(Ok(()), |name| Err(CliError::other(format!("a part of the node ended: {name}"))))
+}
+
+/// How long since `start`, for people.
+pub(crate) fn elapsed(start: Instant) -> String {
+    let elapsed = start.elapsed();
+    if elapsed < Duration::from_secs(10) {
+        return format!("{} ms", elapsed.as_millis());
+    }
+    format!("{:.1} s", elapsed.as_secs_f64())
+}
+
+/// `KEY=VALUE` pairs.
+pub(crate) fn parse_tags(pairs: &[String]) -> Result<Tags, CliError> {
+    let parse = |pair: &String| {
+        let (key, value) = pair.split_once('=').filter(|(key, _)| !key.is_empty())?;
+        Some((key.to_owned(), value.to_owned()))
+    };
+    pairs
+        .iter()
+        .map(|pair| parse(pair).ok_or_else(|| CliError::usage(format!("\"{pair}\" is not KEY=VALUE"))))
+        .collect()
+}
+
+/// The name is kept with the identity, so that a node is found again under it.
+fn node_name(directory: &Path) -> String {
+    let path = directory.join("node.name");
+    if let Ok(name) = std::fs::read_to_string(&path) {
+        return name.trim().to_owned();
+    }
+    let name = nex_types::invent();
+    if let Err(error) = std::fs::write(&path, &name) {
+        tracing::warn!(%error, "node name not kept");
+    }
+    name
+}
+
+fn nexlets(directory: &Path, allow_files: &[PathBuf]) -> Result<Vec<NexletProgram>, CliError> {
+    let path = std::env::current_exe().map_err(|error| CliError::chain(&error))?;
+    let program = |kind: NexletKind| {
+        let name = kind.as_str();
+        let own = directory.join("nexlets").join(name);
+        let mut args = vec!["nexlet".to_owned(), name.to_owned()];
+        args.extend(["--directory".to_owned(), own.to_string_lossy().into_owned()]);
+        for allowed in allow_files {
+            args.extend(["--allow-files".to_owned(), allowed.to_string_lossy().into_owned()]);
+        }
+        NexletProgram { name: name.to_owned(), path: path.clone(), args, environment: BTreeMap::new() }
+    };
+    Ok(NexletKind::built_in().into_iter().map(program).collect())
+}

@@ -1,0 +1,117 @@
+//! Errors as a person sees them: one sentence, a hint that can be pasted, an exit code.
+//!
+//! Owns: kinds, exit codes and the hints of what libraries report. Never: prints.
+
+use nex_bus::ConnectError;
+
+/// The command line is wrong.
+pub(crate) const USAGE: u8 = 2;
+
+/// What kind of failure it is; each has an exit code (spec: CLI, "exit").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Failed,
+    Usage,
+    NatsUnreachable,
+    NotFound,
+    NoBidder,
+    TimedOut,
+}
+
+impl Kind {
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => USAGE,
+            Self::NatsUnreachable => 3,
+            Self::NotFound => 4,
+            Self::NoBidder => 5,
+            Self::TimedOut => 6,
+        }
+    }
+}
+
+/// A failed command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CliError {
+    pub(crate) kind: Kind,
+    pub(crate) message: String,
+    /// Several lines below the message: source line, caret, stack.
+    pub(crate) detail: Option<String>,
+    pub(crate) hint: Option<String>,
+    pub(crate) code: Option<String>,
+}
+
+impl CliError {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), detail: None, hint: None, code: None }
+    }
+
+    pub(crate) fn other(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// An error with its chain of sources, joined by ": ".
+    pub(crate) fn chain(error: &dyn std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message = format!("{message}: {cause}");
+            source = cause.source();
+        }
+        Self::other(message)
+    }
+}
+
+impl From<ConnectError> for CliError {
+    fn from(error: ConnectError) -> Self {
+        let kind = match &error {
+            ConnectError::Address { .. } => Kind::Usage,
+            _ => Kind::NatsUnreachable,
+        };
+        let hint = match &error {
+            ConnectError::Unreachable { .. } => "start one with: nex up   or name one with: --nats-url nats://HOST:4222",
+            ConnectError::Refused { .. } => "name a credentials file with: --nats-creds FILE",
+            _ => "see: nex doctor",
+        };
+        Self { kind, ..Self::chain(&error) }.hint(hint)
+    }
+}
+
+impl From<nex_client::Error> for CliError {
+    fn from(error: nex_client::Error) -> Self {
+        use nex_client::Error;
+        match error {
+            Error::Refused(refusal) => Self {
+                code: refusal.code.clone(),
+                detail: refusal.detail.clone(),
+                ..Self::other(refusal.to_string())
+            },
+            Error::NoResponders => Self::new(Kind::NotFound, "no node is there")
+                .hint("start one with: nex up"),
+            Error::TimedOut => Self::new(Kind::TimedOut, "the node did not answer in time")
+                .hint("see which nodes are there: nex nodes"),
+            other => Self::other(other.to_string()),
+        }
+    }
+}
+
+impl From<nex_types::NameError> for CliError {
+    fn from(error: nex_types::NameError) -> Self {
+        Self::usage(error.to_string())
+    }
+}

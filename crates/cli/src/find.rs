@@ -1,0 +1,65 @@
+//! From what a person typed to what is meant: names, ids and unique prefixes of ids.
+//!
+//! Owns: the rules of addresses (spec: CLI, "A workload's address"). Never: acts on what it found.
+
+use nex_api::node::NodePingResponse;
+use nex_api::workload::WorkloadSummary;
+use nex_client::Client;
+
+use crate::error::{CliError, Kind};
+
+/// The workloads that `address` means: all copies of a name, or one by id or unique prefix.
+pub(crate) async fn workloads(client: &Client, address: &str) -> Result<Vec<WorkloadSummary>, CliError> {
+    let all = client.workloads(&[]).await?;
+    choose(address, all)
+        .map_err(|error| if error.kind == Kind::NotFound { not_found(client, address) } else { error })
+}
+
+/// The node that `address` means: its id, a unique prefix of it, or its name.
+pub(crate) fn node<'a>(nodes: &'a [NodePingResponse], address: &str) -> Option<&'a NodePingResponse> {
+    let has_name = |node: &&NodePingResponse| node.tags.get("nex.node").is_some_and(|n| n == address);
+    let exact = nodes.iter().find(|node| node.node_id == address).or_else(|| nodes.iter().find(has_name));
+    let mut by_prefix = nodes.iter().filter(|node| node.node_id.starts_with(address));
+    exact.or_else(|| by_prefix.next().filter(|_| by_prefix.next().is_none()))
+}
+
+fn choose(address: &str, all: Vec<WorkloadSummary>) -> Result<Vec<WorkloadSummary>, CliError> {
+    let is_exact = |w: &WorkloadSummary| w.id == address || w.name == address;
+    if all.iter().any(is_exact) {
+        return Ok(all.into_iter().filter(is_exact).collect());
+    }
+    let by_prefix: Vec<WorkloadSummary> =
+        all.into_iter().filter(|w| !address.is_empty() && w.id.starts_with(address)).collect();
+    match by_prefix.len() {
+        0 => Err(CliError::new(Kind::NotFound, "")),
+        1 => Ok(by_prefix),
+        n => Err(CliError::new(Kind::NotFound, format!("{address} is the beginning of {n} ids"))
+            .hint("type more of it; see: nex ls")),
+    }
+}
+
+fn not_found(client: &Client, address: &str) -> CliError {
+    let message = format!("no workload {address} in namespace {}", client.namespace());
+    CliError::new(Kind::NotFound, message).hint("see what runs: nex ls   in all namespaces: nex ls -A")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workload(id: &str, name: &str) -> WorkloadSummary {
+        WorkloadSummary { id: id.to_owned(), name: name.to_owned(), ..Default::default() }
+    }
+
+    #[test]
+    fn names_mean_all_copies_and_prefixes_must_be_unique() {
+        let all = || vec![workload("abc", "echo"), workload("abd", "echo"), workload("xyz", "ab")];
+        let ids = |address: &str| choose(address, all()).map(|w| w.into_iter().map(|w| w.id).collect::<Vec<_>>());
+        assert_eq!(ids("echo").unwrap(), ["abc", "abd"]);
+        assert_eq!(ids("abc").unwrap(), ["abc"]);
+        assert_eq!(ids("x").unwrap(), ["xyz"]);
+        assert_eq!(ids("ab").unwrap(), ["xyz"], "a name wins over prefixes");
+        assert!(ids("a").unwrap_err().message.contains("2 ids"));
+        assert!(ids("").is_err() && ids("nope").is_err());
+    }
+}

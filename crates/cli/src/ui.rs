@@ -1,0 +1,125 @@
+//! What people see: data on stdout, the rest on stderr, tables, errors, strangers' text made harmless.
+//!
+//! Owns: printing. Never: decides what to print. A broken pipe is success.
+#![allow(clippy::print_stderr, reason = "the one place that prints")]
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use comfy_table::{Cell, ContentArrangement, Table, TableStyle};
+use serde::Serialize;
+
+use crate::error::CliError;
+
+/// Writes one line of data.
+pub(crate) fn line(text: impl Display) {
+    raw(format!("{text}\n").as_bytes());
+}
+
+/// Writes data as it is. When the reader has gone there is nobody left to tell, so the process is
+/// to end well: the error is dropped, and followers ask [`is_open`].
+pub(crate) fn raw(bytes: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    let _broken_pipe = stdout.write_all(bytes).and_then(|()| stdout.flush());
+}
+
+/// Writes one line of data; false when nobody reads any more.
+pub(crate) fn follow(text: impl Display) -> bool {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).is_ok()
+}
+
+/// Writes one JSON document.
+pub(crate) fn json(value: &impl Serialize) {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    line(text);
+}
+
+/// Writes a remark to standard error.
+pub(crate) fn note(text: impl Display) {
+    let _closed = writeln!(io::stderr(), "{text}");
+}
+
+/// Writes an error with its detail and hint, and tells the exit code.
+pub(crate) fn report(error: &CliError) -> ExitCode {
+    let code = error.code.as_ref().map(|code| format!(" [{code}]")).unwrap_or_default();
+    note(format_args!("{} {}{code}", paint("error:", RED), harmless_lines(&error.message)));
+    if let Some(detail) = &error.detail {
+        for detail_line in detail.lines() {
+            note(format_args!("  {}", harmless(detail_line)));
+        }
+    }
+    if let Some(hint) = &error.hint {
+        note(format_args!("{} {hint}", paint("hint:", CYAN)));
+    }
+    ExitCode::from(error.kind.exit_code())
+}
+
+/// A table with a header; on a narrow terminal columns wrap.
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().map(Cell::new));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| Cell::new(harmless(cell))));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for text in table.lines() {
+        line(text.trim_end());
+    }
+}
+
+/// Aligned `key: value` lines under a heading.
+pub(crate) fn block(heading: &str, pairs: &[(&str, String)]) {
+    line(paint_out(heading, BOLD));
+    let width = pairs.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+    for (key, value) in pairs {
+        line(format_args!("  {key:<width$}  {}", harmless(value)));
+    }
+}
+
+/// Strangers' text without control codes, on one line.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+fn harmless_lines(text: &str) -> String {
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n  ")
+}
+
+pub(crate) const BOLD: &str = "1";
+pub(crate) const RED: &str = "31";
+pub(crate) const GREEN: &str = "32";
+pub(crate) const YELLOW: &str = "33";
+pub(crate) const CYAN: &str = "36";
+
+/// Colour for standard output, on a terminal that wants it.
+pub(crate) fn paint_out(text: &str, code: &str) -> String {
+    coloured(text, code, io::stdout().is_terminal())
+}
+
+fn paint(text: &str, code: &str) -> String {
+    coloured(text, code, io::stderr().is_terminal())
+}
+
+fn coloured(text: &str, code: &str, is_terminal: bool) -> String {
+    // NO_COLOR is a convention of the terminal, not a setting of Nex.
+    if is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+        return format!("\u{1b}[{code}m{text}\u{1b}[0m");
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_text_cannot_steer_a_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\r\n"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}");
+        assert_eq!(harmless("tab\there"), "tab\there");
+    }
+}
