@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use sha2::{Digest, Sha256};
 
 /// Rebuilds every guest below `root`, the directory of the workspace.
-pub fn run(root: &Path) -> Result<()> {
+pub(crate) fn run(root: &Path) -> Result<()> {
     // Compilers write resolved paths, so what is to be removed must be resolved too.
     let root = root.canonicalize()?;
     javascript(&root)?;
@@ -73,6 +73,9 @@ fn cargo_build(root: &Path, sources: &Path, target: &str) -> Result<Command> {
     );
     let mut build = command(sources, "cargo");
     build.args(["build", "--release", "--locked", "--target", target, "--config", &flags]);
+    build.arg("--target-dir").arg(sources.join("target"));
+    // These would replace the flags above and those of the guest's own configuration.
+    build.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     Ok(build)
 }
 
@@ -113,7 +116,6 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "xtask starts build tools, which end with it")]
 fn command(directory: &Path, program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(directory);

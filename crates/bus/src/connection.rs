@@ -127,10 +127,13 @@ pub fn fresh_xkey() -> String {
 }
 
 async fn report(name: String, event: Event) {
-    match event {
+    match &event {
         Event::Connected => tracing::info!(connection = name, "connected to NATS"),
         Event::Disconnected => tracing::warn!(connection = name, "lost NATS, reconnecting"),
-        other => tracing::warn!(connection = name, event = %other, "NATS says"),
+        Event::SlowConsumer(_) | Event::ServerError(_) => {
+            tracing::warn!(connection = name, %event, "NATS says");
+        }
+        other => tracing::debug!(connection = name, event = %other, "NATS says"),
     }
 }
 

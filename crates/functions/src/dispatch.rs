@@ -15,7 +15,7 @@ use nex_bus::Message;
 use nex_nexlet::LogFeed;
 use nex_types::Id;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::GuestThreads;
 use crate::admission::{Entered, Gate};
@@ -39,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) stats: Arc<Stats>,
     pub(crate) logs: LogFeed,
     pub(crate) guests: GuestThreads,
+    /// Dropped after all else, so that it tells when nothing of the function is left.
+    pub(crate) gone: DropGuard,
 }
 
 /// Runs the calls of one function.
@@ -55,6 +57,8 @@ pub(crate) struct Dispatcher {
     quieted: Notify,
     /// Cancelled at the drain deadline: what has not ended is answered 503.
     cut_off: CancellationToken,
+    // The last field, since fields are dropped in order: the guest is freed before this tells so.
+    _gone: DropGuard,
 }
 
 /// A call on its way.
@@ -66,7 +70,7 @@ struct Job {
 
 impl Dispatcher {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { guest, responder, limits, stats, logs, guests } = parts;
+        let Parts { guest, responder, limits, stats, logs, guests, gone } = parts;
         Self {
             guest,
             responder,
@@ -77,6 +81,7 @@ impl Dispatcher {
             gate: Mutex::new(Gate::new(limits.bounds)),
             quieted: Notify::new(),
             cut_off: CancellationToken::new(),
+            _gone: gone,
         }
     }
 
@@ -112,8 +117,8 @@ impl Dispatcher {
         let waiting = self.gate().take_waiting();
         for job in waiting {
             let caller = self.caller(&job.message);
+            self.stats.ended();
             self.fail(&caller, &job.message, &Failure::Draining).await;
-            self.stats.answered();
         }
         if tokio::time::timeout(CUT_OFF, self.quiet()).await.is_err() {
             tracing::error!(workload.name = self.responder.workload, "calls left after the drain");
@@ -129,14 +134,16 @@ impl Dispatcher {
         let retry_after_secs = retry_after(&self.limits, n_waiting, self.stats.ran_on_average());
         let caller = self.caller(&job.message);
         let failure = Failure::QueueFull { n_waiting, retry_after_secs };
+        self.stats.ended();
         self.fail(&caller, &job.message, &failure).await;
-        self.stats.answered();
     }
 
     async fn run(&self, job: Job) {
         let Job { message, received } = job;
         let caller = self.caller(&message);
         let outcome = self.outcome(&message, &caller, received + self.limits.timeout).await;
+        // Before the answer, so that who has it and asks for the status finds the function idle.
+        self.stats.ended();
         let failure = match (outcome, &caller) {
             (Ok(reply), caller) => {
                 if let Some(status) = reply.error_status {
@@ -152,7 +159,6 @@ impl Dispatcher {
         if let Some(failure) = failure {
             self.fail(&caller, &message, &failure).await;
         }
-        self.stats.answered();
     }
 
     async fn outcome(

@@ -18,6 +18,8 @@ use crate::workload::Shared;
 
 /// Instances that did nothing for this long are let go.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long a worker may hold the guest after its last call.
+const LAST_CALL: Duration = Duration::from_secs(1);
 /// How long the last replies may take into the socket.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
 
@@ -45,7 +47,7 @@ impl Owner {
         // The last lease of a connection may be dropped next, and with it what was not sent.
         let _away = tokio::time::timeout(LAST_FLUSH, client.flush()).await;
         drop((dispatcher, client));
-        shared.gone();
+        shared.see_gone(LAST_CALL).await;
     }
 }
 

@@ -165,16 +165,17 @@ fn serve(
         workload: start.name.to_string(),
         deny: Arc::clone(&options.deny),
     };
+    let stop = options.tasks.token().child_token();
+    let shared = Arc::new(Shared::new(Arc::clone(&stats), facts, stop.clone()));
     let dispatcher = Arc::new(Dispatcher::new(Parts {
         guest: prepared.guest,
         responder,
         limits: checked.limits,
-        stats: Arc::clone(&stats),
+        stats,
         logs: start.logs,
         guests: options.guests.clone(),
+        gone: shared.gone_when_dropped(),
     }));
-    let stop = options.tasks.token().child_token();
-    let shared = Arc::new(Shared::new(stats, facts, stop.clone()));
     let readers = TaskTracker::new();
     for subscriber in subscribers {
         let reader =

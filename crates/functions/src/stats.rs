@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Statuses that are counted apart; all others are a function's own.
 const STATUSES: [u16; 6] = [400, 429, 500, 503, 504, 507];
 
-/// Counters of one function. `in_flight` are calls that were received and not yet answered.
+/// Counters of one function. `in_flight` are calls that were received and have not yet ended.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
     calls: AtomicU64,
@@ -26,7 +26,7 @@ impl Stats {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn answered(&self) {
+    pub(crate) fn ended(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use nex_api::event::StopError;
 use nex_api::workload::{WorkloadState, fact};
 use nex_nexlet::{Ended, Status, Workload};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::stats::Stats;
 
@@ -48,8 +48,18 @@ impl Shared {
         self.unsubscribed.cancel();
     }
 
-    pub(crate) fn gone(&self) {
-        self.gone.cancel();
+    /// Dropping it says that the function is gone.
+    pub(crate) fn gone_when_dropped(&self) -> DropGuard {
+        self.gone.clone().drop_guard()
+    }
+
+    /// Waits for that; past `bound` says so itself, since a guest that cannot be stopped must not keep
+    /// the workload listed.
+    pub(crate) async fn see_gone(&self, bound: Duration) {
+        if tokio::time::timeout(bound, self.gone.cancelled()).await.is_err() {
+            tracing::error!("function ended, but its guest is still in use");
+            self.gone.cancel();
+        }
     }
 
     fn state(&self) -> (WorkloadState, &'static str) {

@@ -47,7 +47,6 @@ struct Outgoing {
 
 impl LogSink {
     /// The sink, and the task that empties it into `client` until all feeds are gone.
-    #[must_use]
     pub fn new(client: Client) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (outbox, inbox) = mpsc::channel(WAITING_LINES);
         (Self { outbox }, publish_all(client, inbox))

@@ -10,12 +10,16 @@ use crate::Failure;
 /// The oldest nats-server that Nex is tested with, as major and minor version.
 pub const OLDEST_NATS_SERVER: (u32, u32) = (2, 12);
 
-/// The root of the workspace.
+/// The root of the workspace: of the one that cargo runs us in, else of the one that this was built in.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap_or_else(|error| {
-        panic!("the workspace that this was built in is not there any more: {error}")
-    })
+    let at_run_time = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let folders = at_run_time.into_iter().chain([PathBuf::from(env!("CARGO_MANIFEST_DIR"))]);
+    let mut roots = folders.filter_map(|folder| {
+        let root = folder.ancestors().find(|folder| folder.join("crates/testkit").is_dir());
+        root.map(Path::to_owned)
+    });
+    roots.next().expect("the workspace that this was built in is still there")
 }
 
 /// The absolute path of a file in `examples/`, as text for a command line.

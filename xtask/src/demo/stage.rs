@@ -124,10 +124,10 @@ impl Stage {
         println!("  ✓ {what}");
     }
 
+    /// A line that a command in the background printed meanwhile.
     pub(super) fn show_line(&mut self, command: &str, line: &str) {
-        println!("$ {command}");
-        self.show(line);
-        self.checked("its line arrived");
+        println!("  {line}");
+        self.checked(&format!("the line came through `{command}`"));
     }
 
     /// Runs a command that must succeed; shows it, and hands out what it printed.
