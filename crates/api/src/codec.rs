@@ -50,7 +50,9 @@ mod tests {
     fn required_keys_may_be_null_but_not_absent() {
         assert!(decode::<NodePingRequest>(b"{}").is_err());
         assert!(decode::<NodePingRequest>(b"").is_err());
-        assert!(decode::<NodePingRequest>(br#"{"filter":null,"new":1}"#).unwrap().filter.is_empty());
+        assert!(
+            decode::<NodePingRequest>(br#"{"filter":null,"new":1}"#).unwrap().filter.is_empty()
+        );
         assert!(decode::<NodePingRequest>(b"null").is_ok());
         assert!(decode::<NodePingRequest>(br#"{"filter":3}"#).is_err());
     }

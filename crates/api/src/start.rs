@@ -187,7 +187,8 @@ mod tests {
         let request: FunctionRequest =
             serde_json::from_str(r#"{"uri":"nats://B/o","triggers":["js.echo"]}"#).unwrap();
         assert_eq!(request.triggers, [Trigger::Subject("js.echo".to_owned())]);
-        let full = r#"{"uri":"nats://B/o","triggers":[{"type":"subject","subject":"a","queue":""}]}"#;
+        let full =
+            r#"{"uri":"nats://B/o","triggers":[{"type":"subject","subject":"a","queue":""}]}"#;
         assert!(serde_json::from_str::<FunctionRequest>(full).is_ok());
     }
 

@@ -78,7 +78,11 @@ impl WorkloadState {
 pub struct StartWorkloadRequest {
     #[serde(deserialize_with = "nullable")]
     pub description: String,
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty", deserialize_with = "nullable")]
+    #[serde(
+        default,
+        skip_serializing_if = "serde_json::Map::is_empty",
+        deserialize_with = "nullable"
+    )]
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// May be empty: the nexlet invents one.
     #[serde(deserialize_with = "nullable")]
@@ -256,14 +260,20 @@ mod tests {
         let sample = r#"{"description":"demo","name":"hello","namespace":"default","run_request":"{\"uri\":\"file:///usr/bin/sleep\",\"argv\":[\"60\"]}","tags":{},"workload_lifecycle":"service","workload_type":"native"}"#;
         let request: StartWorkloadRequest = decode(sample.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(encode(&request)).unwrap(), sample);
-        assert!(decode::<StartWorkloadRequest>(sample.replace("service", "cron").as_bytes()).is_err());
+        assert!(
+            decode::<StartWorkloadRequest>(sample.replace("service", "cron").as_bytes()).is_err()
+        );
         assert!(!format!("{request:?}").contains("sleep"), "run_request may hold secrets");
     }
 
     #[test]
     fn not_found_is_the_specification_s_body() {
-        let sample = r#"{"id":"nope","message":"workload not found","stopped":false,"workload_type":""}"#;
-        assert_eq!(String::from_utf8(encode(&StopWorkloadResponse::not_found("nope"))).unwrap(), sample);
+        let sample =
+            r#"{"id":"nope","message":"workload not found","stopped":false,"workload_type":""}"#;
+        assert_eq!(
+            String::from_utf8(encode(&StopWorkloadResponse::not_found("nope"))).unwrap(),
+            sample
+        );
     }
 
     #[test]

@@ -71,7 +71,8 @@ impl Settings {
         if self.data.nats_servers.is_empty() {
             return DEFAULT_URL.to_owned();
         }
-        let shown: Vec<String> = self.data.nats_servers.iter().map(|url| without_user(url)).collect();
+        let shown: Vec<String> =
+            self.data.nats_servers.iter().map(|url| without_user(url)).collect();
         shown.join(",")
     }
 }
@@ -167,8 +168,9 @@ async fn authenticate(
         return Ok(options.nkey(data.nats_user_seed.clone()));
     }
     if !data.nats_user_name.is_empty() {
-        return Ok(options
-            .user_and_password(data.nats_user_name.clone(), data.nats_user_password.clone()));
+        return Ok(
+            options.user_and_password(data.nats_user_name.clone(), data.nats_user_password.clone())
+        );
     }
     Ok(options)
 }
@@ -190,13 +192,16 @@ fn connect_error(error: &async_nats::ConnectError, settings: &Settings) -> Conne
     let servers = settings.servers_text();
     match error.kind() {
         Kind::Authentication | Kind::AuthorizationViolation => ConnectError::Refused { servers },
-        Kind::TimedOut => ConnectError::Unreachable { servers, reason: "no answer in 5s".to_owned() },
+        Kind::TimedOut => {
+            ConnectError::Unreachable { servers, reason: "no answer in 5s".to_owned() }
+        }
         _ => ConnectError::Unreachable { servers, reason: without_os_code(error) },
     }
 }
 
 fn without_os_code(error: &async_nats::ConnectError) -> String {
-    let text = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    let text =
+        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 

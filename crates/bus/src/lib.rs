@@ -13,9 +13,9 @@ pub mod pool;
 pub mod service;
 pub mod streams;
 
+pub use async_nats::client::{RequestError, RequestErrorKind};
 pub use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 pub use async_nats::{Client, Message, StatusCode, Subject, Subscriber};
-pub use async_nats::client::{RequestError, RequestErrorKind};
 pub use connection::{ConnectError, Settings, connect};
 pub use pool::Pool;
 

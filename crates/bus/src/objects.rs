@@ -26,7 +26,9 @@ pub enum Error {
     NoObject { bucket: String, object: String },
     #[error("object {object} in bucket {bucket} has {size} bytes, more than the {limit} allowed")]
     TooLarge { bucket: String, object: String, size: u64, limit: u64 },
-    #[error("object {object} in bucket {bucket} is a link into bucket {target}, which is not followed")]
+    #[error(
+        "object {object} in bucket {bucket} is a link into bucket {target}, which is not followed"
+    )]
     LeadsElsewhere { bucket: String, object: String, target: String },
     #[error("NATS has no JetStream here")]
     NoJetStream,
@@ -149,7 +151,10 @@ async fn open(client: &Client, bucket: &str) -> Result<ObjectStore, Error> {
     match context.get_object_store(bucket).await {
         Ok(store) => Ok(store),
         Err(error) if error.kind() == ObjectStoreErrorKind::InvalidBucketName => {
-            Err(Error::Other { bucket: bucket.to_owned(), reason: "is not a bucket name".to_owned() })
+            Err(Error::Other {
+                bucket: bucket.to_owned(),
+                reason: "is not a bucket name".to_owned(),
+            })
         }
         Err(error) => match context.get_stream(format!("OBJ_{bucket}")).await {
             Err(stream) if matches!(stream.kind(), GetStreamErrorKind::JetStream(_)) => {

@@ -199,16 +199,17 @@ async fn read(
 
 async fn run(endpoint: &'static str, request: &NatsRequest, handler: &Handler) -> Answer {
     let message = &request.message;
-    let asked = Request {
-        endpoint,
-        subject: message.subject.to_string(),
-        body: message.payload.clone(),
-    };
+    let asked =
+        Request { endpoint, subject: message.subject.to_string(), body: message.payload.clone() };
     let handled = AssertUnwindSafe(handler(asked)).catch_unwind();
     match tokio::time::timeout(HANDLER_BOUND, handled).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_panic)) => Answer::error(500, "request failed", "handler panicked", Code::NodeFailed),
-        Err(_) => Answer::error(500, "request took too long", "handler timed out", Code::NodeFailed),
+        Ok(Err(_panic)) => {
+            Answer::error(500, "request failed", "handler panicked", Code::NodeFailed)
+        }
+        Err(_) => {
+            Answer::error(500, "request took too long", "handler timed out", Code::NodeFailed)
+        }
     }
 }
 

@@ -6,11 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{
-    call, events, info, logs, ls, nexlet, node, nodes, run, stop, up, workload,
-};
+use crate::commands::{call, events, info, logs, ls, nexlet, node, nodes, run, stop, up, workload};
 
-const LONG_ABOUT: &str = "Nex runs code on NATS: JavaScript and WebAssembly functions, and static Linux programs.
+const LONG_ABOUT: &str =
+    "Nex runs code on NATS: JavaScript and WebAssembly functions, and static Linux programs.
 
 Start here:
   nex up                                   NATS if none is there, a node, all nexlets
@@ -36,7 +35,14 @@ pub(crate) struct Globals {
     #[arg(short = 'n', long, global = true, env = "NEX_NAMESPACE")]
     pub(crate) namespace: Option<String>,
     /// Address of NATS; several are separated by commas
-    #[arg(short = 's', long = "nats-url", alias = "nats.servers", global = true, env = "NATS_URL", hide_env_values = true)]
+    #[arg(
+        short = 's',
+        long = "nats-url",
+        alias = "nats.servers",
+        global = true,
+        env = "NATS_URL",
+        hide_env_values = true
+    )]
     pub(crate) nats_url: Option<String>,
     /// NATS credentials file
     #[arg(long, alias = "nats.creds-file", global = true, env = "NATS_CREDS", value_name = "FILE")]

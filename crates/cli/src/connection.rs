@@ -65,10 +65,12 @@ impl Globals {
     pub(crate) fn settings(&self) -> Settings {
         self.given().unwrap_or_else(|| {
             let managed = Record::of_running(&self.managed_dir());
-            settings_for(managed.map_or_else(
-                || nex_bus::connection::DEFAULT_URL.to_owned(),
-                |record| record.url,
-            ))
+            settings_for(
+                managed.map_or_else(
+                    || nex_bus::connection::DEFAULT_URL.to_owned(),
+                    |record| record.url,
+                ),
+            )
         })
     }
 

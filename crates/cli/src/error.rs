@@ -84,7 +84,9 @@ impl From<ConnectError> for CliError {
             _ => Kind::NatsUnreachable,
         };
         let hint = match &error {
-            ConnectError::Unreachable { .. } => "start one with: nex up   or name one with: --nats-url nats://HOST:4222",
+            ConnectError::Unreachable { .. } => {
+                "start one with: nex up   or name one with: --nats-url nats://HOST:4222"
+            }
             ConnectError::Refused { .. } => "name a credentials file with: --nats-creds FILE",
             _ => "see: nex doctor",
         };
@@ -101,8 +103,9 @@ impl From<nex_client::Error> for CliError {
                 detail: refusal.detail.clone(),
                 ..Self::other(refusal.to_string())
             },
-            Error::NoResponders => Self::new(Kind::NotFound, "no node is there")
-                .hint("start one with: nex up"),
+            Error::NoResponders => {
+                Self::new(Kind::NotFound, "no node is there").hint("start one with: nex up")
+            }
             Error::TimedOut => Self::new(Kind::TimedOut, "the node did not answer in time")
                 .hint("see which nodes are there: nex nodes"),
             other => Self::other(other.to_string()),

@@ -9,16 +9,25 @@ use nex_client::Client;
 use crate::error::{CliError, Kind};
 
 /// The workloads that `address` means: all copies of a name, or one by id or unique prefix.
-pub(crate) async fn workloads(client: &Client, address: &str) -> Result<Vec<WorkloadSummary>, CliError> {
+pub(crate) async fn workloads(
+    client: &Client,
+    address: &str,
+) -> Result<Vec<WorkloadSummary>, CliError> {
     let all = client.workloads(&[]).await?;
-    choose(address, all)
-        .map_err(|error| if error.kind == Kind::NotFound { not_found(client, address) } else { error })
+    choose(address, all).map_err(|error| {
+        if error.kind == Kind::NotFound { not_found(client, address) } else { error }
+    })
 }
 
 /// The node that `address` means: its id, a unique prefix of it, or its name.
-pub(crate) fn node<'a>(nodes: &'a [NodePingResponse], address: &str) -> Option<&'a NodePingResponse> {
-    let has_name = |node: &&NodePingResponse| node.tags.get("nex.node").is_some_and(|n| n == address);
-    let exact = nodes.iter().find(|node| node.node_id == address).or_else(|| nodes.iter().find(has_name));
+pub(crate) fn node<'a>(
+    nodes: &'a [NodePingResponse],
+    address: &str,
+) -> Option<&'a NodePingResponse> {
+    let has_name =
+        |node: &&NodePingResponse| node.tags.get("nex.node").is_some_and(|n| n == address);
+    let exact =
+        nodes.iter().find(|node| node.node_id == address).or_else(|| nodes.iter().find(has_name));
     let mut by_prefix = nodes.iter().filter(|node| node.node_id.starts_with(address));
     exact.or_else(|| by_prefix.next().filter(|_| by_prefix.next().is_none()))
 }
@@ -40,7 +49,8 @@ fn choose(address: &str, all: Vec<WorkloadSummary>) -> Result<Vec<WorkloadSummar
 
 fn not_found(client: &Client, address: &str) -> CliError {
     let message = format!("no workload {address} in namespace {}", client.namespace());
-    CliError::new(Kind::NotFound, message).hint("see what runs: nex ls   in all namespaces: nex ls -A")
+    CliError::new(Kind::NotFound, message)
+        .hint("see what runs: nex ls   in all namespaces: nex ls -A")
 }
 
 #[cfg(test)]
@@ -54,7 +64,9 @@ mod tests {
     #[test]
     fn names_mean_all_copies_and_prefixes_must_be_unique() {
         let all = || vec![workload("abc", "echo"), workload("abd", "echo"), workload("xyz", "ab")];
-        let ids = |address: &str| choose(address, all()).map(|w| w.into_iter().map(|w| w.id).collect::<Vec<_>>());
+        let ids = |address: &str| {
+            choose(address, all()).map(|w| w.into_iter().map(|w| w.id).collect::<Vec<_>>())
+        };
         assert_eq!(ids("echo").unwrap(), ["abc", "abd"]);
         assert_eq!(ids("abc").unwrap(), ["abc"]);
         assert_eq!(ids("x").unwrap(), ["xyz"]);

@@ -26,11 +26,8 @@ pub(crate) fn start(globals: &Globals, is_daemon: bool) {
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal());
-    let installed = if globals.json && is_daemon {
-        builder.json().try_init()
-    } else {
-        builder.try_init()
-    };
+    let installed =
+        if globals.json && is_daemon { builder.json().try_init() } else { builder.try_init() };
     // Only a second installation fails, and there is none.
     drop(installed);
 }

@@ -22,7 +22,11 @@ impl Client {
     ///
     /// # Errors
     /// When NATS fails or a node refuses the question.
-    pub async fn auction(&self, agent_type: &str, tags: &Tags) -> Result<Option<AuctionResponse>, Error> {
+    pub async fn auction(
+        &self,
+        agent_type: &str,
+        tags: &Tags,
+    ) -> Result<Option<AuctionResponse>, Error> {
         let request = AuctionRequest {
             agent_type: agent_type.to_owned(),
             auction_id: Id::random().to_string(),

@@ -110,7 +110,8 @@ impl Client {
 fn log_record(message: &Message) -> Option<LogRecord> {
     let mut tokens = message.subject.split('.').skip(4);
     let (workload_id, stream) = (tokens.next()?.to_owned(), tokens.next()?.to_owned());
-    let header = |name: &str| message.headers.as_ref().and_then(|h| h.get(name)).map(|v| v.as_str());
+    let header =
+        |name: &str| message.headers.as_ref().and_then(|h| h.get(name)).map(|v| v.as_str());
     let bytes = message.payload.strip_suffix(b"\n").unwrap_or(&message.payload);
     Some(LogRecord {
         workload_id,

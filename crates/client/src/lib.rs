@@ -54,7 +54,12 @@ impl Client {
     }
 
     /// One request to all nodes.
-    async fn ask_all(&self, namespace: &str, verb: &str, body: &impl Serialize) -> Result<Gathered, Error> {
+    async fn ask_all(
+        &self,
+        namespace: &str,
+        verb: &str,
+        body: &impl Serialize,
+    ) -> Result<Gathered, Error> {
         let subject = subject::control(namespace, verb);
         let bounds = Bounds { total: TOTAL, stall: STALL, max: None };
         gather(&self.nats, subject, encode(body).into(), bounds, |_| false)

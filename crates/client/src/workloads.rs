@@ -39,8 +39,12 @@ impl Client {
             return Err(refusal);
         }
         list.sort_by(|a, b| {
-            (&a.namespace, &a.name, &a.start_time, &a.id)
-                .cmp(&(&b.namespace, &b.name, &b.start_time, &b.id))
+            (&a.namespace, &a.name, &a.start_time, &a.id).cmp(&(
+                &b.namespace,
+                &b.name,
+                &b.start_time,
+                &b.id,
+            ))
         });
         Ok(list)
     }

@@ -13,6 +13,4 @@ mod workload;
 
 pub use logs::{LogFeed, LogLine, LogSink};
 pub use run::{RunError, RunOptions, run};
-pub use workload::{
-    Description, Ended, Nexlet, Start, StartFailure, Started, Status, Workload,
-};
+pub use workload::{Description, Ended, Nexlet, Start, StartFailure, Started, Status, Workload};

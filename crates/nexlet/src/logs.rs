@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use nex_api::log::{GROUP_HEADER, LEVEL_HEADER, NAMESPACE_HEADER, Stream, TIME_HEADER};
 use nex_api::{Time, subject};
-use nex_bus::service::header_map;
 use nex_bus::Client;
+use nex_bus::service::header_map;
 use nex_types::{Id, Namespace};
 use tokio::sync::mpsc;
 

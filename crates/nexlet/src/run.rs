@@ -135,7 +135,9 @@ async fn register(
         .await
         .map_err(|_| silent("nothing within 60s".to_owned()))?
         .map_err(|error| silent(error.to_string()))?;
-    let header = |name: &str| reply.headers.as_ref().and_then(|h| h.get(name)).map(|v| v.as_str().to_owned());
+    let header = |name: &str| {
+        reply.headers.as_ref().and_then(|h| h.get(name)).map(|v| v.as_str().to_owned())
+    };
     if header(ERROR_CODE_HEADER).is_some() {
         return Err(RunError::Refused(header(ERROR_HEADER).unwrap_or_default()));
     }

@@ -107,7 +107,8 @@ impl Server {
             }
         };
         let workload = started.workload;
-        let entry = Entry { namespace, name: name.clone(), request, started: Time::now(), workload };
+        let entry =
+            Entry { namespace, name: name.clone(), request, started: Time::now(), workload };
         self.unannounced.send_modify(|count| *count += 1);
         self.table.insert(id.clone(), entry.clone());
         self.emit_started(&id, &entry).await;
@@ -173,7 +174,8 @@ impl Server {
             Err(error) => return self.stop_error(id, &error.to_string()),
         };
         let entry = Id::parse(id).ok().and_then(|id| self.table.get(&id));
-        let Some(entry) = entry.filter(|entry| entry.namespace.as_str() == request.namespace) else {
+        let Some(entry) = entry.filter(|entry| entry.namespace.as_str() == request.namespace)
+        else {
             return self.stop_error(id, NOT_FOUND);
         };
         // Longer than the bound only when NATS is slow; the end goes on in the workload's own task.

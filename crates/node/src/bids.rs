@@ -94,7 +94,9 @@ mod tests {
         let id = bids.make("agent", now);
         let (mine, other) = (Digest::of(b"mine"), Digest::of(b"other"));
         assert!(bids.is_known(&id, now) && !bids.is_known("made-up", now));
-        assert!(matches!(bids.claim(&id, mine, now), Claim::First { agent_id, .. } if agent_id == "agent"));
+        assert!(
+            matches!(bids.claim(&id, mine, now), Claim::First { agent_id, .. } if agent_id == "agent")
+        );
         assert!(matches!(bids.claim(&id, mine, now), Claim::Again(_)));
         assert!(matches!(bids.claim(&id, other, now), Claim::Unknown));
         assert!(matches!(bids.claim(&id, mine, now + TTL), Claim::Unknown));

@@ -9,6 +9,7 @@ use nex_api::Time;
 use nex_api::node::NodeState;
 use nex_bus::connection::NEX_INBOX;
 use nex_bus::{ConnectError, Settings, connect};
+use nex_sandbox::Tasks;
 use nex_types::Tags;
 use tokio::sync::watch;
 
@@ -41,12 +42,14 @@ impl Config {
     ///
     /// # Errors
     /// When a tag or name is not legal, or NATS cannot be reached.
-    pub async fn build(self, directory: StateDir, identity: &Identity) -> Result<Built, BuildError> {
+    pub async fn build(
+        self,
+        directory: StateDir,
+        identity: &Identity,
+    ) -> Result<Built, BuildError> {
         let tags = tags(&self)?;
-        let settings = Settings {
-            inbox_prefix: Some(NEX_INBOX.to_owned()),
-            ..self.connection.clone()
-        };
+        let settings =
+            Settings { inbox_prefix: Some(NEX_INBOX.to_owned()), ..self.connection.clone() };
         let client = connect(&settings).await?;
         let feeds = Feeds::subscribe(&client, identity.node_id()).await;
         let feeds = feeds.map_err(BuildError::Subscribe)?;
@@ -65,6 +68,7 @@ impl Config {
             bids: Bids::default(),
             workloads: Workloads::default(),
             minter: Minter::full_access(self.connection.clone()),
+            tasks: Tasks::new(),
         });
         Ok(Built { config: self, shared, feeds, directory })
     }

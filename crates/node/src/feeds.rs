@@ -26,10 +26,7 @@ pub(crate) struct Feeds {
 }
 
 impl Feeds {
-    pub(crate) async fn subscribe(
-        client: &nex_bus::Client,
-        node_id: &str,
-    ) -> Result<Self, String> {
+    pub(crate) async fn subscribe(client: &nex_bus::Client, node_id: &str) -> Result<Self, String> {
         let heartbeats = client.subscribe(subject::agent_heartbeat(node_id, "*")).await;
         let ends = client.subscribe(subject::event("*", WORKLOAD_STOPPED)).await;
         Ok(Self {
@@ -72,7 +69,8 @@ pub(crate) async fn beat(shared: Arc<Shared>, token: CancellationToken) {
             () = tokio::time::sleep(HEARTBEAT) => {}
             () = token.cancelled() => return,
         }
-        let describe = |(id, agent): (String, crate::agents::Agent)| format!("{id} [{}]", agent.register_type);
+        let describe =
+            |(id, agent): (String, crate::agents::Agent)| format!("{id} [{}]", agent.register_type);
         let registrations: Vec<String> = shared.agents.all().into_iter().map(describe).collect();
         let message = NodeHeartbeat { registrations: registrations.join(", ") };
         if let Err(error) = shared.client.publish(subject.clone(), encode(&message).into()).await {

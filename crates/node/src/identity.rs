@@ -93,8 +93,7 @@ impl Identity {
         }
         let xkey_path = directory.path.join("node.xseed");
         let xseed = seed_at(&xkey_path, || XKey::new().seed().ok())?;
-        let xkey =
-            XKey::from_seed(&xseed).map_err(|_| StateDirError::Key { path: xkey_path })?;
+        let xkey = XKey::from_seed(&xseed).map_err(|_| StateDirError::Key { path: xkey_path })?;
         Ok(Self { node_id: pair.public_key(), public_xkey: xkey.public_key() })
     }
 

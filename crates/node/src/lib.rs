@@ -13,6 +13,7 @@ mod feeds;
 mod identity;
 mod minter;
 mod node;
+mod restore;
 mod schema;
 mod supervise;
 mod workloads;

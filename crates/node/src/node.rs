@@ -56,7 +56,7 @@ impl Built {
     /// When the service cannot be registered with the server.
     pub async fn spawn(self) -> Result<Node, String> {
         let Self { config, shared, feeds, directory } = self;
-        let (tasks, nexlets) = (Tasks::new(), Tasks::new());
+        let (tasks, nexlets) = (shared.tasks.clone(), Tasks::new());
         let read = feeds.read(Arc::clone(&shared), tasks.token());
         tasks.spawn("feeds", OnFailure::EndProcess, read);
         let info = Info {
@@ -69,7 +69,11 @@ impl Built {
             .await
             .map_err(|error| error.to_string())?;
         shared.events.emit(&started(&shared, &config)).await;
-        tasks.spawn("node heartbeat", OnFailure::EndProcess, beat(Arc::clone(&shared), tasks.token()));
+        tasks.spawn(
+            "node heartbeat",
+            OnFailure::EndProcess,
+            beat(Arc::clone(&shared), tasks.token()),
+        );
         let nexlet_token = nexlets.token();
         let n_nexlets = config.nexlets.len();
         for program in config.nexlets {

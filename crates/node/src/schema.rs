@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_the_nearest_valid_one() {
-        let report = check(&json!({"uri":"x","triggers":["a"],"enviroment":{"A":"secret"}})).unwrap_err();
+        let report =
+            check(&json!({"uri":"x","triggers":["a"],"enviroment":{"A":"secret"}})).unwrap_err();
         assert_eq!(report, "unknown key \"enviroment\", did you mean \"environment\"?");
     }
 
@@ -117,7 +118,10 @@ mod tests {
     #[test]
     fn schemas_that_are_none_are_told_apart() {
         assert!(matches!(Schema::compile("{"), Err(SchemaError::NotJson(_))));
-        assert!(matches!(Schema::compile(r#"{"type":"nonsense"}"#), Err(SchemaError::NotASchema(_))));
+        assert!(matches!(
+            Schema::compile(r#"{"type":"nonsense"}"#),
+            Err(SchemaError::NotASchema(_))
+        ));
         assert!(Schema::compile("{}").is_ok());
     }
 }

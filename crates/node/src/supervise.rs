@@ -77,7 +77,12 @@ fn launch(shared: &Shared, program: &NexletProgram, agent_id: &str) -> io::Resul
     }
     .spawn()?;
     shared.agents.launched(agent_id, &token);
-    tracing::info!(nexlet = program.name, pid = child.pid(), agent.id = agent_id, "nexlet launched");
+    tracing::info!(
+        nexlet = program.name,
+        pid = child.pid(),
+        agent.id = agent_id,
+        "nexlet launched"
+    );
     Ok(child)
 }
 

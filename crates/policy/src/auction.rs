@@ -56,9 +56,8 @@ pub fn bid(question: &Question<'_>, candidates: &[Candidate<'_>]) -> Result<usiz
     if !matches_tags(question.wanted, question.tags) {
         return Err(Silence::TagsDiffer);
     }
-    let of_type = || {
-        candidates.iter().enumerate().filter(|(_, c)| c.register_type == question.agent_type)
-    };
+    let of_type =
+        || candidates.iter().enumerate().filter(|(_, c)| c.register_type == question.agent_type);
     if of_type().next().is_none() {
         return Err(Silence::NoSuchType);
     }
@@ -78,10 +77,18 @@ pub fn bid(question: &Question<'_>, candidates: &[Candidate<'_>]) -> Result<usiz
 mod tests {
     use super::*;
 
-    const NATIVE: Candidate<'_> =
-        Candidate { register_type: "native", health: Health::Healthy, max_workloads: 0, workloads: 2 };
+    const NATIVE: Candidate<'_> = Candidate {
+        register_type: "native",
+        health: Health::Healthy,
+        max_workloads: 0,
+        workloads: 2,
+    };
 
-    fn ask(state: NodeState, wanted: &[(&str, &str)], candidates: &[Candidate<'_>]) -> Result<usize, Silence> {
+    fn ask(
+        state: NodeState,
+        wanted: &[(&str, &str)],
+        candidates: &[Candidate<'_>],
+    ) -> Result<usize, Silence> {
         let tags: Tags = [("region".to_owned(), "lab".to_owned())].into();
         let wanted: Tags = wanted.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         bid(&Question { state, tags: &tags, wanted: &wanted, agent_type: "native" }, candidates)
@@ -93,7 +100,10 @@ mod tests {
         let sick = Candidate { health: Health::Degraded, ..NATIVE };
         let full = Candidate { max_workloads: 2, ..NATIVE };
         assert_eq!(ask(NodeState::Lameduck, &[], &[NATIVE]), Err(Silence::NodeNotRunning));
-        assert_eq!(ask(NodeState::Running, &[("region", "x")], &[NATIVE]), Err(Silence::TagsDiffer));
+        assert_eq!(
+            ask(NodeState::Running, &[("region", "x")], &[NATIVE]),
+            Err(Silence::TagsDiffer)
+        );
         assert_eq!(ask(NodeState::Running, &[], &[other]), Err(Silence::NoSuchType));
         assert_eq!(ask(NodeState::Running, &[], &[sick]), Err(Silence::NoneHealthy));
         assert_eq!(ask(NodeState::Running, &[], &[full]), Err(Silence::AllFull));

@@ -4,7 +4,10 @@
 //! later one with the same pid, and the table of background tasks. Never: knows what a workload is.
 //! Namespaces, seccomp, landlock and cgroups are not here yet (docs/roadmap.md); this crate is where
 //! they will live, and the only one that may use `unsafe` for the kernel's sake.
-#![allow(unsafe_code, reason = "setsid and the parent-death signal have no safe interface before exec")]
+#![allow(
+    unsafe_code,
+    reason = "setsid and the parent-death signal have no safe interface before exec"
+)]
 #![warn(missing_docs)]
 
 mod identity;

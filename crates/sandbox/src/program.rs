@@ -197,7 +197,8 @@ impl Spawner {
     pub fn start() -> io::Result<Self> {
         let runtime = tokio::runtime::Handle::current();
         // One request in flight per caller; a full channel makes callers wait for earlier spawns.
-        let (requests, mut inbox) = mpsc::channel::<(Program, oneshot::Sender<io::Result<Child>>)>(16);
+        let (requests, mut inbox) =
+            mpsc::channel::<(Program, oneshot::Sender<io::Result<Child>>)>(16);
         std::thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             let _guard = runtime.enter();
             while let Some((program, answer)) = inbox.blocking_recv() {
@@ -237,14 +238,17 @@ mod tests {
         let mut output = String::new();
         child.stdout.take().unwrap().read_to_string(&mut output).await.unwrap();
         assert_eq!(child.wait().await.unwrap(), Exit::Code(0));
-        let unset: Vec<&str> =
-            output.lines().filter(|l| !l.starts_with("PWD=") && !l.starts_with("_=") && !l.starts_with("SHLVL=")).collect();
+        let unset: Vec<&str> = output
+            .lines()
+            .filter(|l| !l.starts_with("PWD=") && !l.starts_with("_=") && !l.starts_with("SHLVL="))
+            .collect();
         assert_eq!(unset, ["ONLY=this"]);
     }
 
     #[tokio::test]
     async fn closing_the_lifeline_is_seen() {
-        let mut child = Program { stdin: Stdin::Lifeline, ..shell("read x; exit 3") }.spawn().unwrap();
+        let mut child =
+            Program { stdin: Stdin::Lifeline, ..shell("read x; exit 3") }.spawn().unwrap();
         child.close_lifeline();
         assert_eq!(child.wait().await.unwrap(), Exit::Code(3));
     }
@@ -252,8 +256,9 @@ mod tests {
     #[tokio::test]
     async fn stop_kills_what_ignores_it_and_its_children() {
         let marker = Marker::new("MARK", "stop-kills-the-tree");
-        let mut program =
-            shell("trap '' TERM; (trap '' TERM; setsid sleep 60 & exec sleep 60) & echo up; while :; do sleep 60; done");
+        let mut program = shell(
+            "trap '' TERM; (trap '' TERM; setsid sleep 60 & exec sleep 60) & echo up; while :; do sleep 60; done",
+        );
         program.environment.insert("MARK".to_owned(), "stop-kills-the-tree".to_owned());
         program.environment.insert("PATH".to_owned(), "/usr/bin:/bin".to_owned());
         let mut child = program.spawn().unwrap();

@@ -41,7 +41,11 @@ impl Tasks {
     #[must_use]
     pub fn new() -> Self {
         let (failed, _) = watch::channel(None);
-        Self { tracker: TaskTracker::new(), token: CancellationToken::new(), failed: Arc::new(failed) }
+        Self {
+            tracker: TaskTracker::new(),
+            token: CancellationToken::new(),
+            failed: Arc::new(failed),
+        }
     }
 
     /// Cancelled when the table is; tasks that loop select on it.

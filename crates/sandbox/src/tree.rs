@@ -80,7 +80,12 @@ fn members(root: i32, marker: Option<&Marker>) -> BTreeSet<i32> {
         .collect();
     loop {
         let before = tree.len();
-        tree.extend(all.iter().filter(|(_, stat)| tree_has(&tree, stat.parent)).map(|(pid, _)| *pid).collect::<Vec<_>>());
+        tree.extend(
+            all.iter()
+                .filter(|(_, stat)| tree_has(&tree, stat.parent))
+                .map(|(pid, _)| *pid)
+                .collect::<Vec<_>>(),
+        );
         if tree.len() == before {
             break;
         }

@@ -36,7 +36,8 @@ pub fn parse_go(text: &str) -> Result<Duration, DurationError> {
     }
     let mut nanos: u64 = 0;
     while !rest.is_empty() {
-        let number_len = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refused)?;
+        let number_len =
+            rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refused)?;
         let (number, tail) = rest.split_at(number_len);
         let unit_len = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_len);
@@ -108,9 +109,13 @@ mod tests {
 
     #[test]
     fn knows_go_s_forms() {
-        for (text, printed) in
-            [("60s", "1m0s"), ("250ms", "250ms"), ("1h2m3.5s", "1h2m3.5s"), ("0", "0s"), (".5s", "500ms")]
-        {
+        for (text, printed) in [
+            ("60s", "1m0s"),
+            ("250ms", "250ms"),
+            ("1h2m3.5s", "1h2m3.5s"),
+            ("0", "0s"),
+            (".5s", "500ms"),
+        ] {
             assert_eq!(format_go(parse_go(text).unwrap()), printed, "{text}");
         }
         for bad in ["", "5", "abc", "-1s", "1x", ".s", "1s2", "999999999h"] {

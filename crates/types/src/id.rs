@@ -26,7 +26,11 @@ impl Id {
     #[must_use]
     pub fn random() -> Self {
         let mut rng = rand::rng();
-        Self((0..LENGTH).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect())
+        Self(
+            (0..LENGTH)
+                .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
+                .collect(),
+        )
     }
 
     /// Accepts a peer's id.

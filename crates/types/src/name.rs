@@ -101,10 +101,10 @@ pub fn invent() -> String {
         "swift", "tidy", "vivid", "warm", "wise", "witty",
     ];
     const NOUNS: &[&str] = &[
-        "badger", "beaver", "crane", "deer", "dolphin", "eagle", "falcon", "ferret", "finch", "fox",
-        "gecko", "hare", "heron", "ibex", "jay", "kite", "lark", "lynx", "marten", "moose", "newt",
-        "orca", "otter", "owl", "panda", "puffin", "raven", "robin", "seal", "sparrow", "stork",
-        "swan", "tern", "tiger", "vole", "wren",
+        "badger", "beaver", "crane", "deer", "dolphin", "eagle", "falcon", "ferret", "finch",
+        "fox", "gecko", "hare", "heron", "ibex", "jay", "kite", "lark", "lynx", "marten", "moose",
+        "newt", "orca", "otter", "owl", "panda", "puffin", "raven", "robin", "seal", "sparrow",
+        "stork", "swan", "tern", "tiger", "vole", "wren",
     ];
     let mut rng = rand::rng();
     let mut pick = |words: &[&'static str]| words.choose(&mut rng).copied().unwrap_or("nex");

@@ -66,7 +66,9 @@ mod tests {
         for good in ["_INBOX.a.b", "_R_.x", "replies.mine"] {
             assert!(may_answer(good, &[]), "{good}");
         }
-        for bad in ["$JS.API.STREAM.DELETE.X", "$NEX.x", "$KV.b.k", "a.>", "", "_INBOX", "_INBOX.", "a b"] {
+        for bad in
+            ["$JS.API.STREAM.DELETE.X", "$NEX.x", "$KV.b.k", "a.>", "", "_INBOX", "_INBOX.", "a b"]
+        {
             assert!(!may_answer(bad, &[]), "{bad}");
         }
     }

@@ -23,7 +23,9 @@ pub struct ByteSize(pub u64);
 
 /// Text that is no size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a size: write a whole number and B, KiB, MiB, GiB, kB, MB or GB, for example 64MiB")]
+#[error(
+    "\"{0}\" is not a size: write a whole number and B, KiB, MiB, GiB, kB, MB or GB, for example 64MiB"
+)]
 pub struct SizeError(String);
 
 impl FromStr for ByteSize {

@@ -36,14 +36,17 @@ pub(crate) struct CallArgs {
 }
 
 pub(crate) async fn run(globals: Globals, args: CallArgs) -> Result<(), CliError> {
-    let timeout = nex_types::parse_go(&args.timeout).map_err(|error| CliError::usage(error.to_string()))?;
+    let timeout =
+        nex_types::parse_go(&args.timeout).map_err(|error| CliError::usage(error.to_string()))?;
     let payload = payload(args.data.as_deref())?;
     let client = globals.client().await?;
     let subject = subject(&client, &args.target).await?;
     let limit = client.nats().server_info().max_payload;
     if payload.len() > limit {
-        let message = format!("the payload has {} bytes, more than the server's {limit}", payload.len());
-        return Err(CliError::other(message).hint("send less, or raise max_payload in the server's configuration"));
+        let message =
+            format!("the payload has {} bytes, more than the server's {limit}", payload.len());
+        return Err(CliError::other(message)
+            .hint("send less, or raise max_payload in the server's configuration"));
     }
     for _ in 0..args.count {
         let start = Instant::now();
@@ -61,12 +64,15 @@ pub(crate) async fn run(globals: Globals, args: CallArgs) -> Result<(), CliError
 }
 
 fn payload(data: Option<&str>) -> Result<Bytes, CliError> {
-    let unreadable = |what: &str, error: std::io::Error| CliError::usage(format!("cannot read {what}: {error}"));
+    let unreadable =
+        |what: &str, error: std::io::Error| CliError::usage(format!("cannot read {what}: {error}"));
     match data {
         None => Ok(Bytes::new()),
         Some("-") => {
             let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).map_err(|e| unreadable("standard input", e))?;
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .map_err(|e| unreadable("standard input", e))?;
             Ok(bytes.into())
         }
         Some(text) => match text.strip_prefix('@') {
@@ -79,9 +85,11 @@ fn payload(data: Option<&str>) -> Result<Bytes, CliError> {
 /// A name stands for its only literal subject trigger; what no function is called is a subject.
 async fn subject(client: &Client, target: &str) -> Result<String, CliError> {
     let found = client.workloads(&[target.to_owned()]).await?;
-    let named: Vec<&WorkloadSummary> = found.iter().filter(|w| w.name == target || w.id == target).collect();
+    let named: Vec<&WorkloadSummary> =
+        found.iter().filter(|w| w.name == target || w.id == target).collect();
     if named.is_empty() {
-        let literal = SubjectPattern::parse(target).map_err(|error| CliError::usage(error.to_string()))?;
+        let literal =
+            SubjectPattern::parse(target).map_err(|error| CliError::usage(error.to_string()))?;
         if !literal.is_literal() {
             return Err(CliError::usage(format!("{target} is a pattern, not a subject"))
                 .hint("put words in place of its wildcards"));
@@ -97,8 +105,10 @@ async fn subject(client: &Client, target: &str) -> Result<String, CliError> {
         .collect();
     match literal.as_slice() {
         [only] if subjects.len() == 1 => Ok((*only).clone()),
-        _ if subjects.is_empty() => Err(CliError::usage(format!("{target} has no subject to call"))
-            .hint("name the subject itself: nex call SUBJECT DATA")),
+        _ if subjects.is_empty() => {
+            Err(CliError::usage(format!("{target} has no subject to call"))
+                .hint("name the subject itself: nex call SUBJECT DATA"))
+        }
         _ => Err(CliError::usage(format!("{target} listens on {}", subjects.join(", ")))
             .hint("name the subject itself: nex call SUBJECT DATA")),
     }
@@ -124,12 +134,14 @@ async fn request(
     let asked = client.nats().send_request(subject.to_owned(), request).await;
     asked.map_err(|error| match error.kind() {
         RequestErrorKind::NoResponders => {
-            CliError::new(Kind::NotFound, format!("nobody listens on {subject}")).hint("see what runs: nex ls")
+            CliError::new(Kind::NotFound, format!("nobody listens on {subject}"))
+                .hint("see what runs: nex ls")
         }
-        RequestErrorKind::TimedOut => {
-            CliError::new(Kind::TimedOut, format!("no reply on {subject} within {}", nex_types::format_go(timeout)))
-                .hint("wait longer with: --timeout 1m")
-        }
+        RequestErrorKind::TimedOut => CliError::new(
+            Kind::TimedOut,
+            format!("no reply on {subject} within {}", nex_types::format_go(timeout)),
+        )
+        .hint("wait longer with: --timeout 1m"),
         _ => CliError::chain(&error),
     })
 }
@@ -145,7 +157,11 @@ fn describe(subject: &str, reply: &Message, elapsed: Duration) {
     ui::note(format_args!("{subject}: {n_bytes} bytes in {millis:.2} ms"));
     for (name, values) in reply.headers.iter().flat_map(|headers| headers.iter()) {
         for value in values {
-            ui::note(format_args!("{}: {}", ui::harmless(&name.to_string()), ui::harmless(value.as_str())));
+            ui::note(format_args!(
+                "{}: {}",
+                ui::harmless(&name.to_string()),
+                ui::harmless(value.as_str())
+            ));
         }
     }
 }

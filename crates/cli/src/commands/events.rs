@@ -34,7 +34,11 @@ pub(crate) async fn run(globals: Globals, args: EventsArgs) -> Result<(), CliErr
             ui::follow(document)
         } else {
             let from = ui::harmless(&event.from);
-            ui::follow(format_args!("{time} {:<15} {from} {}", ui::harmless(&event.kind), words(&event.payload)))
+            ui::follow(format_args!(
+                "{time} {:<15} {from} {}",
+                ui::harmless(&event.kind),
+                words(&event.payload)
+            ))
         };
         if !shown {
             break;

@@ -81,7 +81,8 @@ fn show_node(info: &NodeInfoResponse, state: &str) {
         return;
     }
     ui::line("");
-    let header = ["", "NEXLET", "TYPE", "HEALTH", "LIFECYCLES", "WORKLOADS", "LAST HEARTBEAT", "ID"];
+    let header =
+        ["", "NEXLET", "TYPE", "HEALTH", "LIFECYCLES", "WORKLOADS", "LAST HEARTBEAT", "ID"];
     let rows: Vec<Vec<String>> = info
         .node_agent_summaries
         .iter()

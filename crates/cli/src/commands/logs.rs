@@ -84,7 +84,8 @@ impl Follower {
         let Some(id) = text("/id").map(str::to_owned) else { return true };
         let name = text("/metadata/name").unwrap_or(&id).to_owned();
         self.names.insert(id.clone(), name);
-        let (now, later) = std::mem::take(&mut self.held).into_iter().partition(|r| r.workload_id == id);
+        let (now, later) =
+            std::mem::take(&mut self.held).into_iter().partition(|r| r.workload_id == id);
         self.held = later;
         let now: Vec<LogRecord> = now;
         now.iter().all(|record| self.show(record))

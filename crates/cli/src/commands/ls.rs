@@ -24,8 +24,11 @@ pub(crate) struct LsArgs {
 }
 
 pub(crate) async fn run(globals: Globals, args: LsArgs) -> Result<(), CliError> {
-    let globals =
-        if args.all { Globals { namespace: Some("system".to_owned()), ..globals } } else { globals };
+    let globals = if args.all {
+        Globals { namespace: Some("system".to_owned()), ..globals }
+    } else {
+        globals
+    };
     list(&globals, &args.filter).await
 }
 
@@ -49,7 +52,8 @@ fn table(workloads: &[WorkloadSummary], with_namespace: bool) {
         header.insert(0, "NAMESPACE");
     }
     let row = |workload: &WorkloadSummary| {
-        let fact = |key: &str| workload.metadata.get(key).cloned().unwrap_or_else(|| "-".to_owned());
+        let fact =
+            |key: &str| workload.metadata.get(key).cloned().unwrap_or_else(|| "-".to_owned());
         let age = Time::parse(&workload.start_time)
             .map_or_else(|| "-".to_owned(), |start| uptime(Time::now().since(start)));
         let mut row = vec![

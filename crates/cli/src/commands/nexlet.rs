@@ -126,7 +126,9 @@ fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
 
 /// JWTs come as base64, as Go nodes pass them; what is none is ignored, as the Go SDK does.
 fn decode(base64: &str) -> String {
-    nex_bus::connection::from_base64(base64).and_then(|b| String::from_utf8(b).ok()).unwrap_or_default()
+    nex_bus::connection::from_base64(base64)
+        .and_then(|b| String::from_utf8(b).ok())
+        .unwrap_or_default()
 }
 
 #[cfg_attr(
@@ -136,7 +138,9 @@ fn decode(base64: &str) -> String {
 fn build(args: &NexletArgs, tasks: &Tasks) -> Result<Arc<dyn Nexlet>, CliError> {
     match args.kind {
         #[cfg(feature = "functions")]
-        NexletKind::Javascript => functions(args, tasks, nex_functions::runtime::Language::JavaScript),
+        NexletKind::Javascript => {
+            functions(args, tasks, nex_functions::runtime::Language::JavaScript)
+        }
         #[cfg(feature = "functions")]
         NexletKind::Wasm => functions(args, tasks, nex_functions::runtime::Language::Wasm),
         #[cfg(not(feature = "functions"))]
@@ -163,9 +167,11 @@ fn functions(
     let cache_dir = Some(args.directory.join("compiled"));
     let config = nex_runtime::EngineConfig { cache_dir, ..nex_runtime::EngineConfig::default() };
     let engine = nex_runtime::WasmEngine::new(config).map_err(|error| CliError::chain(&error))?;
-    let store = nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())
-        .map_err(|error| CliError::chain(&error))?;
-    let guests = nex_functions::GuestThreads::one_per_core().map_err(|error| CliError::chain(&error))?;
+    let store =
+        nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())
+            .map_err(|error| CliError::chain(&error))?;
+    let guests =
+        nex_functions::GuestThreads::one_per_core().map_err(|error| CliError::chain(&error))?;
     Ok(Arc::new(nex_functions::FunctionNexlet::new(nex_functions::Options {
         language,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -181,8 +187,9 @@ fn functions(
 
 #[cfg(feature = "services")]
 fn services(args: &NexletArgs) -> Result<Arc<dyn Nexlet>, CliError> {
-    let store = nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())
-        .map_err(|error| CliError::chain(&error))?;
+    let store =
+        nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())
+            .map_err(|error| CliError::chain(&error))?;
     let nexlet = nex_services::NativeNexlet::open(nex_services::Options {
         node_id: args.node_id.clone(),
         run_dir: args.directory.join("run"),

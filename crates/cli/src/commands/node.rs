@@ -55,7 +55,11 @@ async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
         node.drain().await;
         return Ok(());
     }
-    tracing::info!(node.id = node.id(), nexlets = node.healthy_nexlets().join(","), "nex node ready");
+    tracing::info!(
+        node.id = node.id(),
+        nexlets = node.healthy_nexlets().join(","),
+        "nex node ready"
+    );
     ui::line(format_args!("ready in {}", served::elapsed(start)));
     let stopped = served::until_stopped(node, &mut signals).await;
     tracing::info!("nex node stopped");

@@ -51,9 +51,17 @@ fn row(node: &NodePingResponse) -> Vec<String> {
 /// `1d 2h 3m 4s`, zero parts left out, as the Go command line writes it.
 pub(crate) fn uptime(duration: std::time::Duration) -> String {
     let seconds = duration.as_secs();
-    let parts = [(seconds / 86_400, 'd'), (seconds / 3600 % 24, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
-    let shown: Vec<String> =
-        parts.iter().filter(|(value, _)| *value > 0).map(|(value, unit)| format!("{value}{unit}")).collect();
+    let parts = [
+        (seconds / 86_400, 'd'),
+        (seconds / 3600 % 24, 'h'),
+        (seconds / 60 % 60, 'm'),
+        (seconds % 60, 's'),
+    ];
+    let shown: Vec<String> = parts
+        .iter()
+        .filter(|(value, _)| *value > 0)
+        .map(|(value, unit)| format!("{value}{unit}"))
+        .collect();
     if shown.is_empty() { "0s".to_owned() } else { shown.join(" ") }
 }
 

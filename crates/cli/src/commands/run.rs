@@ -126,7 +126,8 @@ fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
     let bytes = std::fs::read(path)
         .map_err(|error| CliError::usage(format!("cannot read {}: {error}", path.display())))?;
     let name = path.file_name().and_then(|name| name.to_str());
-    let refused = |error: nex_artifact::Refusal| CliError::other(format!("{}: {error}", path.display()));
+    let refused =
+        |error: nex_artifact::Refusal| CliError::other(format!("{}: {error}", path.display()));
     if let Some(kind) = args.kind {
         return Ok((bytes, kind));
     }
@@ -140,7 +141,8 @@ fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
         FileKind::WasmModule | FileKind::Wat => TypeArg::Wasm,
         FileKind::WasmComponent => {
             let message = format!("{}: components are not there yet", path.display());
-            return Err(CliError::other(message).hint("build a WASI preview 1 command: --target wasm32-wasip1"));
+            return Err(CliError::other(message)
+                .hint("build a WASI preview 1 command: --target wasm32-wasip1"));
         }
         FileKind::Elf(_) => TypeArg::Native,
     };
@@ -155,7 +157,8 @@ fn check(args: &RunArgs, kind: TypeArg) -> Result<(), CliError> {
             .hint(format!("nex run {file} --on {}", WorkloadName::from_stem(stem))));
     }
     if kind.is_function() && args.job {
-        return Err(CliError::usage("a function cannot be a job").hint(format!("leave out --job for {file}")));
+        return Err(CliError::usage("a function cannot be a job")
+            .hint(format!("leave out --job for {file}")));
     }
     if !kind.is_function() && !args.triggers.is_empty() {
         return Err(CliError::usage(format!("{file} is a program, and programs have no triggers"))
@@ -174,10 +177,16 @@ fn name(args: &RunArgs) -> Result<WorkloadName, CliError> {
     }
 }
 
-async fn upload_file(client: &Client, name: &WorkloadName, bytes: &[u8]) -> Result<Uploaded, CliError> {
+async fn upload_file(
+    client: &Client,
+    name: &WorkloadName,
+    bytes: &[u8],
+) -> Result<Uploaded, CliError> {
     upload(client.nats(), client.namespace(), name.as_str(), bytes).await.map_err(|error| {
         let hint = match &error {
-            UploadError::NoJetStream { .. } => "start nats-server with -js, or let nex up start one",
+            UploadError::NoJetStream { .. } => {
+                "start nats-server with -js, or let nex up start one"
+            }
             _ => "see: nex doctor",
         };
         CliError::chain(&error).hint(hint)
@@ -195,7 +204,8 @@ fn start_request(
     run_request.insert("uri".to_owned(), json!(uploaded.uri));
     run_request.insert("digest".to_owned(), json!(uploaded.digest.to_string()));
     if kind.is_function() {
-        let triggers: Vec<String> = args.triggers.iter().map(|t| trigger(t)).collect::<Result<_, _>>()?;
+        let triggers: Vec<String> =
+            args.triggers.iter().map(|t| trigger(t)).collect::<Result<_, _>>()?;
         run_request.insert("triggers".to_owned(), json!(triggers));
     }
     let environment = parse_tags(&args.environment)?;
@@ -230,7 +240,8 @@ fn trigger(text: &str) -> Result<String, CliError> {
         }
         _ => text,
     };
-    let pattern = SubjectPattern::parse(subject).map_err(|error| CliError::usage(error.to_string()))?;
+    let pattern =
+        SubjectPattern::parse(subject).map_err(|error| CliError::usage(error.to_string()))?;
     Ok(pattern.to_string())
 }
 
@@ -252,7 +263,8 @@ async fn replace(
         true => Vec::new(),
         false => client.workloads(std::slice::from_ref(&request.name)).await?,
     };
-    let running: Vec<WorkloadSummary> = running.into_iter().filter(|w| w.name == request.name).collect();
+    let running: Vec<WorkloadSummary> =
+        running.into_iter().filter(|w| w.name == request.name).collect();
     let wanted = request.content_digest().to_string();
     let is_same = |w: &WorkloadSummary| w.metadata.get(fact::REQUEST_DIGEST) == Some(&wanted);
     if let Some(first) = running.first()
@@ -303,7 +315,9 @@ async fn report(
                 let what = request.workload_lifecycle;
                 ui::line(format_args!(
                     "✓ {} deployed as {} {what} {} on node {node} in {elapsed}",
-                    ui::harmless(&response.name), request.workload_type, ui::harmless(&response.id),
+                    ui::harmless(&response.name),
+                    request.workload_type,
+                    ui::harmless(&response.id),
                 ));
                 for warning in &response.warnings {
                     ui::note(format_args!("warning: {}", ui::harmless(warning)));
@@ -325,7 +339,9 @@ fn describe_upload(uploaded: &Uploaded, file: &Path) -> String {
     match (&uploaded.bucket, uploaded.was_there) {
         (Some(bucket), true) => format!("✓ {file} ({size}, sha256:{short}…) is in {bucket}"),
         (Some(bucket), false) => format!("✓ uploaded {file} ({size}, sha256:{short}…) to {bucket}"),
-        (None, _) => format!("✓ {file} ({size}, sha256:{short}…) travels with the request: no JetStream here"),
+        (None, _) => format!(
+            "✓ {file} ({size}, sha256:{short}…) travels with the request: no JetStream here"
+        ),
     }
 }
 
@@ -334,7 +350,9 @@ fn how_to_use(args: &RunArgs, name: &str) {
     if let Some(subject) = subject {
         let is_literal = SubjectPattern::parse(subject).is_ok_and(|pattern| pattern.is_literal());
         let target = if is_literal { name } else { subject };
-        ui::line(format_args!("  call it:  nats req {subject} 'hello'     or   nex call {target} 'hello'"));
+        ui::line(format_args!(
+            "  call it:  nats req {subject} 'hello'     or   nex call {target} 'hello'"
+        ));
     }
     ui::line(format_args!("  logs:     nex logs {name} -f     stop:  nex stop {name}"));
 }
@@ -371,15 +389,20 @@ async fn reason(
     if node.state != nex_api::node::NodeState::Running {
         return format!("the node is {}", node.state.as_str());
     }
-    if let Some((key, value)) = tags.iter().find(|(key, value)| node.tags.get(*key) != Some(value)) {
+    if let Some((key, value)) = tags.iter().find(|(key, value)| node.tags.get(*key) != Some(value))
+    {
         return format!("has no tag {key}={value}");
     }
-    let Ok(info) = client.node_info(&node.node_id).await else { return "does not answer".to_owned() };
+    let Ok(info) = client.node_info(&node.node_id).await else {
+        return "does not answer".to_owned();
+    };
     let mut of_type =
         info.node_agent_summaries.iter().filter(|agent| agent.agent_summary.register_type == kind);
     match of_type.next() {
         None => format!("has no nexlet of type {kind} that sends heartbeats"),
-        Some(agent) if agent.agent_health != "healthy" => format!("its {kind} nexlet is {}", agent.agent_health),
+        Some(agent) if agent.agent_health != "healthy" => {
+            format!("its {kind} nexlet is {}", agent.agent_health)
+        }
         Some(_) => "did not bid; try again".to_owned(),
     }
 }

@@ -65,7 +65,9 @@ impl Signals {
 pub(crate) fn open_state(path: &Path) -> Result<StateDir, CliError> {
     StateDir::open(path).map_err(|error| {
         let hint = match &error {
-            StateDirError::InUse { .. } => "see it with: nex nodes   or take another with: --state-dir DIR",
+            StateDirError::InUse { .. } => {
+                "see it with: nex nodes   or take another with: --state-dir DIR"
+            }
             _ => "take another with: --state-dir DIR",
         };
         CliError::chain(&error).hint(hint)
@@ -136,7 +138,9 @@ pub(crate) fn parse_tags(pairs: &[String]) -> Result<Tags, CliError> {
     };
     pairs
         .iter()
-        .map(|pair| parse(pair).ok_or_else(|| CliError::usage(format!("\"{pair}\" is not KEY=VALUE"))))
+        .map(|pair| {
+            parse(pair).ok_or_else(|| CliError::usage(format!("\"{pair}\" is not KEY=VALUE")))
+        })
         .collect()
 }
 
@@ -163,7 +167,12 @@ fn nexlets(directory: &Path, allow_files: &[PathBuf]) -> Result<Vec<NexletProgra
         for allowed in allow_files {
             args.extend(["--allow-files".to_owned(), allowed.to_string_lossy().into_owned()]);
         }
-        NexletProgram { name: name.to_owned(), path: path.clone(), args, environment: BTreeMap::new() }
+        NexletProgram {
+            name: name.to_owned(),
+            path: path.clone(),
+            args,
+            environment: BTreeMap::new(),
+        }
     };
     Ok(NexletKind::built_in().into_iter().map(program).collect())
 }

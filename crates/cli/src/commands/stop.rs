@@ -35,27 +35,39 @@ pub(crate) async fn run(globals: Globals, args: StopArgs) -> Result<(), CliError
     let start = std::time::Instant::now();
     stop_all(&client, &found).await?;
     if globals.json {
-        let stopped: Vec<_> =
-            found.iter().map(|w| serde_json::json!({"id": w.id, "name": w.name, "stopped": true})).collect();
+        let stopped: Vec<_> = found
+            .iter()
+            .map(|w| serde_json::json!({"id": w.id, "name": w.name, "stopped": true}))
+            .collect();
         ui::json(&stopped);
         return Ok(());
     }
     let elapsed = start.elapsed().as_millis();
     for workload in &found {
-        ui::line(format_args!("✓ {} stopped ({}) in {elapsed} ms", ui::harmless(&workload.name), workload.id));
+        ui::line(format_args!(
+            "✓ {} stopped ({}) in {elapsed} ms",
+            ui::harmless(&workload.name),
+            workload.id
+        ));
     }
     Ok(())
 }
 
 /// Stops all of them and waits for the ends.
-pub(crate) async fn stop_all(client: &Client, workloads: &[WorkloadSummary]) -> Result<(), CliError> {
+pub(crate) async fn stop_all(
+    client: &Client,
+    workloads: &[WorkloadSummary],
+) -> Result<(), CliError> {
     // Subscribed before the first is stopped, so that no end is missed.
     let mut events = client.events().await?;
     let mut waiting = BTreeSet::new();
     for workload in workloads {
         let response = client.stop(client.owner(workload), &workload.id).await?;
         if !response.stopped {
-            let message = format!("{} ({}) was not stopped: {}", workload.name, workload.id, response.message);
+            let message = format!(
+                "{} ({}) was not stopped: {}",
+                workload.name, workload.id, response.message
+            );
             return Err(CliError::new(Kind::NotFound, message).hint("see what runs: nex ls"));
         }
         waiting.insert(workload.id.clone());

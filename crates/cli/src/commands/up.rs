@@ -111,7 +111,9 @@ async fn choose(globals: &Globals, args: &UpArgs, tasks: &Tasks) -> Result<Serve
             Ok(Server::There(settings))
         }
         Listener::Other => {
-            ui::note(format_args!("note: port {DEFAULT_PORT} is taken by another program, taking a free one"));
+            ui::note(format_args!(
+                "note: port {DEFAULT_PORT} is taken by another program, taking a free one"
+            ));
             start_server(globals, args, 0, tasks).await
         }
         Listener::Nobody => start_server(globals, args, DEFAULT_PORT, tasks).await,

@@ -98,13 +98,13 @@ async fn start(shared: &Shared, agent_id: &str, request: StartWorkloadRequest) -
         workload_creds: shared.minter.for_workload(),
     };
     let subject = subject::start_workload(&shared.node_id, agent_id, &id);
-    let asked = shared.client.send_request(
-        subject,
-        nex_bus::request(encode(&message).into(), START_BOUND),
-    );
+    let asked =
+        shared.client.send_request(subject, nex_bus::request(encode(&message).into(), START_BOUND));
     let reply = match asked.await {
         Ok(reply) => reply,
-        Err(error) => return not_started(shared, &id, &request.namespace, &error.to_string()).await,
+        Err(error) => {
+            return not_started(shared, &id, &request.namespace, &error.to_string()).await;
+        }
     };
     if !is_error(&reply) {
         let agent_id = agent_id.to_owned();

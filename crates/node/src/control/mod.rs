@@ -19,6 +19,7 @@ use nex_api::node::NodeState;
 use nex_api::{Code, Time, subject};
 use nex_bus::Client;
 use nex_bus::service::{Answer, Endpoint, Handler};
+use nex_sandbox::Tasks;
 use nex_types::Tags;
 use tokio::sync::watch;
 
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) bids: Bids,
     pub(crate) workloads: Workloads,
     pub(crate) minter: Minter,
+    pub(crate) tasks: Tasks,
 }
 
 const PTAGS: &str = "PingPlacementTags";

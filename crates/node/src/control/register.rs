@@ -2,19 +2,20 @@
 //!
 //! Owns: the order of the checks (spec: control API, section 5.3). Never: launches the nexlet.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use nex_api::agent::{RegisterAgentRequest, RegisterAgentResponse};
 use nex_api::event::Event;
-use nex_api::workload::AgentStartWorkloadRequest;
 use nex_api::{Code, decode};
 use nex_bus::service::Answer;
+use nex_sandbox::OnFailure;
 
 use super::{Shared, malformed};
 use crate::agents::Agent;
+use crate::restore;
 use crate::schema::{Schema, SchemaError};
 
-pub(super) async fn answer(shared: &Shared, agent_id: &str, body: &[u8]) -> Answer {
+pub(super) async fn answer(shared: &Arc<Shared>, agent_id: &str, body: &[u8]) -> Answer {
     let refuse = |status, description: &str, text: &str| {
         Answer::error(status, description, text, Code::RegistrationRefused)
     };
@@ -43,19 +44,16 @@ pub(super) async fn answer(shared: &Shared, agent_id: &str, body: &[u8]) -> Answ
     tracing::info!(agent.id = agent_id, agent.name = name, "nexlet registered");
     let id = agent_id.to_owned();
     shared.events.emit(&Event::AgentStarted { id, name, register_type }).await;
+    let (existing_state, rest) = restore::split(shared, agent_id);
+    if !rest.is_empty() {
+        let work = restore::start_rest(Arc::clone(shared), agent_id.to_owned(), rest);
+        shared.tasks.spawn("restore", OnFailure::Log, work);
+    }
     Answer::ok(&RegisterAgentResponse {
         connection_data: shared.minter.for_agent(),
-        existing_state: existing_state(shared, agent_id),
+        existing_state,
         message: String::new(),
         node_id: shared.node_id.clone(),
         success: true,
     })
-}
-
-/// What this very nexlet ran before it was started again.
-fn existing_state(shared: &Shared, agent_id: &str) -> BTreeMap<String, AgentStartWorkloadRequest> {
-    let with_credentials = |(id, request)| {
-        (id, AgentStartWorkloadRequest { request, workload_creds: shared.minter.for_workload() })
-    };
-    shared.workloads.of_agent(agent_id).into_iter().map(with_credentials).collect()
 }

@@ -45,7 +45,8 @@ async fn ask_nexlets(
     let gathered = gather(&shared.client, subject, encode(request).into(), bounds, |_| false)
         .await
         .map_err(|error| error.to_string())?;
-    let lists = gathered.messages.iter().filter_map(|m| decode::<Vec<WorkloadSummary>>(&m.payload).ok());
+    let lists =
+        gathered.messages.iter().filter_map(|m| decode::<Vec<WorkloadSummary>>(&m.payload).ok());
     let may_see = |summary: &WorkloadSummary| {
         request.namespace == Namespace::SYSTEM || summary.namespace == request.namespace
     };
