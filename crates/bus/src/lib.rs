@@ -10,6 +10,7 @@ pub mod gather;
 pub mod managed;
 pub mod objects;
 pub mod pool;
+mod round_trip;
 pub mod service;
 pub mod streams;
 
@@ -18,16 +19,10 @@ pub use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 pub use async_nats::{Client, Message, StatusCode, Subject, Subscriber};
 pub use connection::{ConnectError, Settings, connect};
 pub use pool::Pool;
+pub use round_trip::{ROUND_TRIP_BOUND, round_trip};
 
 /// A request with a patience of its own, instead of the connection's.
 #[must_use]
 pub fn request(body: bytes::Bytes, patience: std::time::Duration) -> async_nats::Request {
     async_nats::Request::new().payload(body).timeout(Some(patience))
-}
-
-/// Waits until the server has seen everything that was sent before, subscriptions among it: a flush
-/// empties only our own buffer, so this asks an inbox that nobody has and waits for "no responders".
-/// Bounded by the connection's request timeout; a server that says nothing is no reason to fail.
-pub async fn settle(client: &Client) {
-    let _no_responders = client.request(client.new_inbox(), bytes::Bytes::new()).await;
 }

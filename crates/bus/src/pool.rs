@@ -4,7 +4,7 @@
 //! different credentials.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 
 use async_nats::Client;
 use tokio::sync::Mutex;
@@ -14,32 +14,15 @@ use crate::{ConnectError, Settings, connect};
 /// Open connections by their settings.
 #[derive(Debug, Clone, Default)]
 pub struct Pool {
-    // An async mutex, since two who ask for the same settings must wait for the one connection
-    // that the first of them opens.
-    open: Arc<Mutex<HashMap<Settings, Client>>>,
-    leased: Arc<std::sync::Mutex<HashMap<Settings, Slot>>>,
+    slots: Arc<std::sync::Mutex<HashMap<Settings, Slot>>>,
 }
 
-/// One leased connection. An async mutex for the same reason, but one per settings, so that a server
-/// that does not answer holds up nobody else.
+/// One connection. An async mutex, since two who ask for the same settings must wait for the one
+/// connection that the first of them opens; one per settings, so that a server that does not answer
+/// holds up nobody else.
 type Slot = Arc<Mutex<Weak<Client>>>;
 
 impl Pool {
-    /// The connection with these settings, opened when nobody has it yet. Connections stay open for
-    /// the life of the pool, since their number is that of distinct credentials.
-    ///
-    /// # Errors
-    /// As [`connect`].
-    pub async fn get(&self, settings: &Settings) -> Result<Client, ConnectError> {
-        let mut open = self.open.lock().await;
-        if let Some(client) = open.get(settings) {
-            return Ok(client.clone());
-        }
-        let client = connect(settings).await?;
-        open.insert(settings.clone(), client.clone());
-        Ok(client)
-    }
-
     /// The connection with these settings, open for as long as somebody holds a lease. Flush it
     /// before the last lease is dropped, since what was not sent by then is lost.
     ///
@@ -65,9 +48,6 @@ impl Pool {
                 let _already_closed = client.drain().await;
             }
         }
-        for (_, client) in self.open.lock().await.drain() {
-            let _already_closed = client.drain().await;
-        }
     }
 
     /// The slot of these settings; slots of connections that nobody holds any more are let go.
@@ -80,7 +60,7 @@ impl Pool {
         Arc::clone(slots.entry(settings.clone()).or_default())
     }
 
-    fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<Settings, Slot>> {
-        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, HashMap<Settings, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

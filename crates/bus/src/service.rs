@@ -21,6 +21,8 @@ use nex_sandbox::{OnFailure, Tasks};
 use nex_types::{Id, may_answer};
 use tokio::sync::Semaphore;
 
+use crate::{ROUND_TRIP_BOUND, round_trip};
+
 /// Requests of one service that may run at once; more are refused at once with 503.
 const CONCURRENT_REQUESTS: usize = 256;
 /// Longer than any handler's own bound (a start takes at most 60 s); what passes it is answered 500.
@@ -151,7 +153,9 @@ pub async fn serve(
         );
         tasks.spawn("service endpoint", OnFailure::Log, reader);
     }
-    crate::settle(client).await;
+    if !round_trip(client, ROUND_TRIP_BOUND).await {
+        tracing::warn!("no echo from NATS; subscriptions may be read later");
+    }
     Ok(Running { service })
 }
 

@@ -80,7 +80,7 @@ impl Client {
         let namespace = if self.is_system() { "*" } else { self.namespace.as_str() };
         let subject = format!("$NEX.FEED.{namespace}.logs.*.*");
         let subscriber = self.subscribe(subject).await?;
-        nex_bus::settle(&self.nats).await;
+        nex_bus::round_trip(&self.nats, nex_bus::ROUND_TRIP_BOUND).await;
         Ok(Logs(subscriber))
     }
 
@@ -98,7 +98,7 @@ impl Client {
                 subscribers.push(self.subscribe(subject::event("*", kind)).await?);
             }
         }
-        nex_bus::settle(&self.nats).await;
+        nex_bus::round_trip(&self.nats, nex_bus::ROUND_TRIP_BOUND).await;
         Ok(Events(futures::stream::select_all(subscribers)))
     }
 

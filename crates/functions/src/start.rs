@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::{join_all, try_join, try_join_all};
 use nex_api::Code;
 use nex_api::workload::fact;
-use nex_bus::{Client, Settings, Subscriber};
+use nex_bus::{Client, Settings, Subscriber, round_trip};
 use nex_nexlet::{Start, StartFailure, Started};
 use nex_sandbox::OnFailure;
 use nex_types::Digest;
@@ -26,7 +26,7 @@ use crate::reply::Responder;
 use crate::request::{self, Checked};
 use crate::runtime::{Guest, GuestSpec, Language, Refusal};
 use crate::stats::Stats;
-use crate::trigger::{barrier, overlapping, subject};
+use crate::trigger::{overlapping, subject};
 use crate::workload::{Function, Shared};
 
 /// Asking JetStream must not hold up a deploy.
@@ -56,7 +56,7 @@ pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, St
     let subscribers =
         try_join_all(checked.triggers.iter().map(|trigger| subject::subscribe(&client, trigger)))
             .await?;
-    if !barrier::cross(&client, SUBSCRIBED_BOUND).await {
+    if !round_trip(&client, SUBSCRIBED_BOUND).await {
         tracing::warn!(workload.id = %start.id, "no echo from NATS; subscriptions may be read later");
     }
     // Nothing below awaits: a start that is dropped before leaves no task behind, after it is done.

@@ -22,11 +22,13 @@ pub struct EngineConfig {
     pub cache_dir: Option<PathBuf>,
     /// Instances that can exist at a time, running and idle. Each reserves 4 GiB of address space.
     pub max_instances: u32,
+    /// Whether the JavaScript guest is prepared; a nexlet for WebAssembly alone has no use for it.
+    pub javascript: bool,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { cache_dir: None, max_instances: 1000 }
+        Self { cache_dir: None, max_instances: 1000, javascript: true }
     }
 }
 
@@ -53,7 +55,7 @@ pub enum EngineError {
 #[derive(Debug, Clone)]
 pub struct WasmEngine {
     core: Arc<Core>,
-    javascript: Arc<JavaScript>,
+    javascript: Option<Arc<JavaScript>>,
 }
 
 impl WasmEngine {
@@ -69,9 +71,19 @@ impl WasmEngine {
         let core = Core::new(config.max_instances, cache)
             .map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
         let core = Arc::new(core);
-        let javascript = JavaScript::prepare(&core)
+        let prepare = || JavaScript::prepare(&core).map(Arc::new);
+        let javascript = config
+            .javascript
+            .then(prepare)
+            .transpose()
             .map_err(|error| EngineError::JavaScript(format!("{error:#}")))?;
-        Ok(Self { core, javascript: Arc::new(javascript) })
+        Ok(Self { core, javascript })
+    }
+
+    async fn deploy_javascript(&self, spec: GuestSpec) -> Result<Arc<dyn Guest>, Refusal> {
+        let without = || Refusal::new("this engine was made without JavaScript");
+        let javascript = self.javascript.as_ref().ok_or_else(without)?;
+        Ok(Arc::new(javascript.deploy(&self.core, spec).await?))
     }
 
     async fn deploy_wasm(&self, spec: &GuestSpec) -> Result<Arc<dyn Guest>, Refusal> {
@@ -89,7 +101,7 @@ impl Engine for WasmEngine {
     async fn deploy(&self, spec: GuestSpec) -> Result<Arc<dyn Guest>, Refusal> {
         let guest: Arc<dyn Guest> = match spec.language {
             Language::Wasm => self.deploy_wasm(&spec).await?,
-            Language::JavaScript => Arc::new(self.javascript.deploy(&self.core, spec).await?),
+            Language::JavaScript => self.deploy_javascript(spec).await?,
         };
         self.core.remember(&guest);
         Ok(guest)

@@ -159,7 +159,7 @@ fn describe(subject: &str, reply: &Message, elapsed: Duration) {
         for value in values {
             ui::note(format_args!(
                 "{}: {}",
-                ui::harmless(&name.to_string()),
+                ui::harmless(name.as_ref()),
                 ui::harmless(value.as_str())
             ));
         }

@@ -165,7 +165,9 @@ fn functions(
     language: nex_functions::runtime::Language,
 ) -> Result<Arc<dyn Nexlet>, CliError> {
     let cache_dir = Some(args.directory.join("compiled"));
-    let config = nex_runtime::EngineConfig { cache_dir, ..nex_runtime::EngineConfig::default() };
+    let javascript = language == nex_functions::runtime::Language::JavaScript;
+    let config =
+        nex_runtime::EngineConfig { cache_dir, javascript, ..nex_runtime::EngineConfig::default() };
     let engine = nex_runtime::WasmEngine::new(config).map_err(|error| CliError::chain(&error))?;
     let store =
         nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())

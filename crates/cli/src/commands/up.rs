@@ -38,7 +38,7 @@ pub(crate) struct UpArgs {
 /// The server that the node shall use.
 #[derive(Debug)]
 enum Server {
-    There(Settings),
+    There(Box<Settings>),
     Ours(Managed),
 }
 
@@ -49,7 +49,7 @@ pub(crate) async fn run(globals: Globals, args: UpArgs) -> Result<(), CliError> 
     let tasks = Tasks::new();
     let server = choose(&globals, &args, &tasks).await?;
     let connection = match &server {
-        Server::There(settings) => settings.clone(),
+        Server::There(settings) => settings.as_ref().clone(),
         Server::Ours(managed) => settings_for(managed.url().to_owned()),
     };
     let result = serve(&args, connection, directory, &mut signals, start).await;
@@ -95,7 +95,7 @@ async fn serve(
 async fn choose(globals: &Globals, args: &UpArgs, tasks: &Tasks) -> Result<Server, CliError> {
     if let Some(given) = globals.given() {
         ui::line(format_args!("nats     {} (given)", given.servers_text()));
-        return Ok(Server::There(given));
+        return Ok(Server::There(Box::new(given)));
     }
     if let Some(port) = args.nats_port {
         return start_server(globals, args, port, tasks).await;
@@ -108,7 +108,7 @@ async fn choose(globals: &Globals, args: &UpArgs, tasks: &Tasks) -> Result<Serve
             let settings = settings_for(nex_bus::connection::DEFAULT_URL.to_owned());
             ui::line(format_args!("nats     {} (was there)", settings.servers_text()));
             ui::note("note: whoever reaches that server without credentials controls this node");
-            Ok(Server::There(settings))
+            Ok(Server::There(Box::new(settings)))
         }
         Listener::Other => {
             ui::note(format_args!(

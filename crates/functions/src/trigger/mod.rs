@@ -2,7 +2,6 @@
 //!
 //! Owns: reading them from a request and checking them against the deny list. Never: runs a call.
 
-pub(crate) mod barrier;
 pub(crate) mod subject;
 
 use nex_api::Code;

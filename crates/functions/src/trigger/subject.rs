@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use nex_api::Code;
-use nex_bus::{Client, Message, Subscriber};
+use nex_bus::{Client, Message, Subscriber, round_trip};
 use nex_nexlet::StartFailure;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
-use crate::trigger::{SubjectTrigger, barrier};
+use crate::trigger::SubjectTrigger;
 
 /// How long the end waits for what the server sent before it read the unsubscription.
 const LAST_MESSAGES: Duration = Duration::from_millis(500);
@@ -67,7 +67,7 @@ pub(crate) async fn read(
     if subscriber.unsubscribe_after(UNSUBSCRIBE_AND_KEEP_READING).await.is_err() {
         return;
     }
-    let mut last = pin!(barrier::cross(&client, LAST_MESSAGES));
+    let mut last = pin!(round_trip(&client, LAST_MESSAGES));
     loop {
         tokio::select! {
             biased;

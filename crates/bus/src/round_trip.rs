@@ -6,13 +6,16 @@
 
 use std::time::Duration;
 
+use async_nats::Client;
 use bytes::Bytes;
 use futures::StreamExt;
-use nex_bus::Client;
+
+/// How long callers wait who have no reason to wait longer.
+pub const ROUND_TRIP_BOUND: Duration = Duration::from_secs(2);
 
 /// Whether the echo came back in time. It does not where the credentials may not publish to their
 /// own inbox, or while the server is away; callers then go on without the promise.
-pub(crate) async fn cross(client: &Client, patience: Duration) -> bool {
+pub async fn round_trip(client: &Client, patience: Duration) -> bool {
     let crossing = async {
         let inbox = client.new_inbox();
         let mut echo = client.subscribe(inbox.clone()).await.ok()?;
