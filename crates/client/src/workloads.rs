@@ -11,7 +11,7 @@ use nex_api::workload::{
 use nex_bus::gather::{Bounds, gather};
 use nex_types::Namespace;
 
-use crate::{Client, Error, Refusal, read};
+use crate::{Client, Error, Refusal, STALL, TOTAL, read};
 
 /// A node answers a stop within 1.5 s.
 const STOP_BOUND: Duration = Duration::from_secs(3);
@@ -49,6 +49,28 @@ impl Client {
         Ok(list)
     }
 
+    /// One workload by its id, as soon as the node that runs it has answered.
+    ///
+    /// # Errors
+    /// When NATS fails.
+    pub async fn workload(&self, id: &str) -> Result<Option<WorkloadSummary>, Error> {
+        let namespace = self.namespace.as_str();
+        let request =
+            ListWorkloadsRequest { filter: vec![id.to_owned()], namespace: namespace.to_owned() };
+        let found = |message: &nex_bus::Message| {
+            let list = read::<Vec<WorkloadSummary>>(message).unwrap_or_default();
+            list.into_iter().find(|workload| workload.id == id)
+        };
+        let bounds = Bounds { total: TOTAL, stall: STALL, max: None };
+        let subject = subject::control(namespace, "WPING");
+        let body = nex_api::encode(&request).into();
+        let gathered =
+            gather(&self.nats, subject, body, bounds, |message| found(message).is_some())
+                .await
+                .map_err(|error| Error::Nats(error.to_string()))?;
+        Ok(gathered.messages.iter().find_map(found))
+    }
+
     /// Stops one workload of `namespace`. The first node that stopped it answers for all.
     ///
     /// # Errors
@@ -56,14 +78,13 @@ impl Client {
     pub async fn stop(&self, namespace: &str, id: &str) -> Result<StopWorkloadResponse, Error> {
         let subject = subject::control_of(self.namespace.as_str(), "UNDEPLOY", id);
         let request = StopWorkloadRequest { namespace: namespace.to_owned() };
-        let bounds = Bounds { total: STOP_BOUND, stall: STOP_BOUND, max: None };
         let is_stopped = |message: &nex_bus::Message| {
             read::<StopWorkloadResponse>(message).is_ok_and(|response| response.stopped)
         };
         // Several nodes may answer "not found" before the right one: without a view only the number
         // of nodes tells when all have answered.
         let expected = self.nodes(&nex_types::Tags::new()).await?.len().max(1);
-        let bounds = Bounds { max: Some(expected), ..bounds };
+        let bounds = Bounds { total: STOP_BOUND, stall: STOP_BOUND, max: Some(expected) };
         let body = nex_api::encode(&request).into();
         let gathered = gather(&self.nats, subject, body, bounds, is_stopped)
             .await

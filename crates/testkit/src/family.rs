@@ -27,6 +27,16 @@ pub struct Entry {
     pub resident: u64,
 }
 
+impl Entry {
+    /// Sends a signal to this process, and to no other that may have its number by now.
+    pub fn signal(&self, signal: Signal) {
+        if entry(self.pid).is_some_and(|now| now.started == self.started) {
+            // It may have ended since the look.
+            let _gone = kill(Pid::from_raw(self.pid), signal);
+        }
+    }
+}
+
 /// Everybody who descends from one process, or carries one of its marks.
 #[derive(Debug)]
 pub struct Family {

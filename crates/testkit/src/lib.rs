@@ -43,3 +43,5 @@ pub use family::{Entry, Family};
 pub use nats_server::{NatsServer, ServerOptions};
 pub use nex::{Nex, NexOptions, Output};
 pub use process::Process;
+
+pub use nix::sys::signal::Signal;

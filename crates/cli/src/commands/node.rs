@@ -60,7 +60,7 @@ async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
         nexlets = node.healthy_nexlets().join(","),
         "nex node ready"
     );
-    ui::line(format_args!("ready in {}", served::elapsed(start)));
+    ui::line(format_args!("ready in {}", served::for_people(start.elapsed())));
     let stopped = served::until_stopped(node, &mut signals).await;
     tracing::info!("nex node stopped");
     stopped

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use nex_bus::Settings;
@@ -121,9 +121,8 @@ pub(crate) async fn until_stopped(node: Node, signals: &mut Signals) -> Result<(
     failed.map_or(Ok(()), |name| Err(CliError::other(format!("a part of the node ended: {name}"))))
 }
 
-/// How long since `start`, for people.
-pub(crate) fn elapsed(start: Instant) -> String {
-    let elapsed = start.elapsed();
+/// A duration as people read it.
+pub(crate) fn for_people(elapsed: Duration) -> String {
     if elapsed < Duration::from_secs(10) {
         return format!("{} ms", elapsed.as_millis());
     }

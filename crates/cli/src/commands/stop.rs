@@ -58,6 +58,9 @@ pub(crate) async fn stop_all(
     client: &Client,
     workloads: &[WorkloadSummary],
 ) -> Result<(), CliError> {
+    if workloads.is_empty() {
+        return Ok(());
+    }
     // Subscribed before the first is stopped, so that no end is missed.
     let mut events = client.events().await?;
     let mut waiting = BTreeSet::new();

@@ -86,7 +86,7 @@ async fn serve(
     ui::line(format_args!("  nats -s {url} req js.echo 'hello'"));
     ui::line("  nex ls · nex nodes · nex --help  look around;  Ctrl-C here stops everything");
     ui::line("");
-    ui::line(format_args!("ready in {}", served::elapsed(start)));
+    ui::line(format_args!("ready in {}", served::for_people(start.elapsed())));
     let stopped = served::until_stopped(node, signals).await;
     ui::note("node stopped");
     stopped

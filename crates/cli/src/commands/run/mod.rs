@@ -1,0 +1,100 @@
+//! `nex run FILE`: finds the type out from the bytes, uploads, deploys, replaces the previous one of
+//! that name without a gap, and prints how to call it.
+//!
+//! Owns: the arguments and the order of these. Never: parses the file's language; nexlets do.
+
+mod placement;
+mod prepare;
+mod replace;
+mod report;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+
+use super::served::parse_tags;
+use crate::args::Globals;
+use crate::error::CliError;
+
+pub(crate) use placement::deploy;
+
+/// Deploy a file: JavaScript, WebAssembly or a static program.
+///
+/// The type is found out from the bytes. A workload of that name that runs is replaced without a
+/// gap: the new one starts, then the old one is drained and stopped.
+///
+///   nex run echo.js --on js.echo
+///   nex run filter.wasm --on 'lines.*' LIMIT=10 -- --verbose
+///   nex run ./echo-service GREETING=hello
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct RunArgs {
+    /// The file to deploy
+    file: PathBuf,
+    /// Environment of the workload
+    #[arg(value_name = "KEY=VALUE")]
+    environment: Vec<String>,
+    /// Subject that triggers the function; wildcards are allowed; repeatable
+    #[arg(long = "on", value_name = "TRIGGER")]
+    triggers: Vec<String>,
+    /// Name of the workload [default: the file's name]
+    #[arg(long)]
+    name: Option<String>,
+    /// Type, when the bytes are not to be asked
+    #[arg(long = "type", value_enum)]
+    kind: Option<TypeArg>,
+    /// A program that runs to its end once
+    #[arg(long)]
+    job: bool,
+    /// Tags that the node must have
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ';')]
+    tags: Vec<String>,
+    /// Start another copy beside one that has the name
+    #[arg(long)]
+    no_replace: bool,
+    /// Arguments of the program
+    #[arg(last = true, value_name = "ARGS")]
+    argv: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TypeArg {
+    #[value(aliases = ["js", "v8"])]
+    Javascript,
+    Wasm,
+    Native,
+}
+
+impl TypeArg {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Javascript => "javascript",
+            Self::Wasm => "wasm",
+            Self::Native => "native",
+        }
+    }
+
+    fn is_function(self) -> bool {
+        self != Self::Native
+    }
+}
+
+pub(crate) async fn run(globals: Globals, args: RunArgs) -> Result<(), CliError> {
+    let start = Instant::now();
+    let (bytes, kind) = prepare::read(&args)?;
+    prepare::check(&args, kind)?;
+    let name = prepare::name(&args)?;
+    let tags = parse_tags(&args.tags)?;
+    let client = globals.client().await?;
+    let uploaded = prepare::upload_file(&client, &name, &bytes).await?;
+    let request = prepare::start_request(&client, &args, kind, &name, &uploaded)?;
+    let done = replace::replace(&client, &request, &tags, args.no_replace).await?;
+    let elapsed = start.elapsed();
+    if globals.json {
+        report::json(&uploaded, &done);
+    } else {
+        report::text(&client, &args, &uploaded, &request, &done, elapsed).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! From the command line and the file to a start request.
+//!
+//! Owns: what is refused before anything is sent. Never: deploys.
+
+use nex_api::workload::{Lifecycle, StartWorkloadRequest};
+use nex_artifact::{Kind as FileKind, UploadError, Uploaded, detect, upload};
+use nex_client::Client;
+use nex_types::{SubjectPattern, WorkloadName};
+use serde_json::{Map, Value, json};
+
+use super::{RunArgs, TypeArg};
+use crate::commands::served::parse_tags;
+use crate::error::CliError;
+
+pub(super) fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
+    let path = &args.file;
+    if path.is_dir() {
+        let message = format!("{} is a folder, and Nexfiles are not there yet", path.display());
+        return Err(CliError::usage(message).hint("name a file: nex run FILE --on SUBJECT"));
+    }
+    let bytes = std::fs::read(path)
+        .map_err(|error| CliError::usage(format!("cannot read {}: {error}", path.display())))?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    let refused =
+        |error: nex_artifact::Refusal| CliError::other(format!("{}: {error}", path.display()));
+    if let Some(kind) = args.kind {
+        return Ok((bytes, kind));
+    }
+    let kind = match detect(&bytes, name).map_err(refused)? {
+        FileKind::JavaScript => TypeArg::Javascript,
+        FileKind::TypeScript => {
+            let message = format!("{}: TypeScript is not there yet", path.display());
+            let hint = "strip the types first, for example: npx esbuild FILE.ts --outfile=FILE.js";
+            return Err(CliError::other(message).hint(hint));
+        }
+        FileKind::WasmModule | FileKind::Wat => TypeArg::Wasm,
+        FileKind::WasmComponent => {
+            let message = format!("{}: components are not there yet", path.display());
+            return Err(CliError::other(message)
+                .hint("build a WASI preview 1 command: --target wasm32-wasip1"));
+        }
+        FileKind::Elf(_) => TypeArg::Native,
+    };
+    Ok((bytes, kind))
+}
+
+pub(super) fn check(args: &RunArgs, kind: TypeArg) -> Result<(), CliError> {
+    let file = args.file.display();
+    if kind.is_function() && args.triggers.is_empty() {
+        let stem = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("function");
+        return Err(CliError::usage(format!("{file} is a function and needs a trigger"))
+            .hint(format!("nex run {file} --on {}", WorkloadName::from_stem(stem))));
+    }
+    if kind.is_function() && args.job {
+        return Err(CliError::usage("a function cannot be a job")
+            .hint(format!("leave out --job for {file}")));
+    }
+    if !kind.is_function() && !args.triggers.is_empty() {
+        return Err(CliError::usage(format!("{file} is a program, and programs have no triggers"))
+            .hint("it subscribes by itself; leave out --on"));
+    }
+    Ok(())
+}
+
+pub(super) fn name(args: &RunArgs) -> Result<WorkloadName, CliError> {
+    match &args.name {
+        Some(name) => Ok(WorkloadName::parse(name)?),
+        None => {
+            let stem = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            Ok(WorkloadName::from_stem(stem))
+        }
+    }
+}
+
+pub(super) async fn upload_file(
+    client: &Client,
+    name: &WorkloadName,
+    bytes: &[u8],
+) -> Result<Uploaded, CliError> {
+    upload(client.nats(), client.namespace(), name.as_str(), bytes).await.map_err(|error| {
+        let hint = match &error {
+            UploadError::NoJetStream { .. } => {
+                "start nats-server with -js, or let nex up start one"
+            }
+            _ => "see: nex doctor",
+        };
+        CliError::chain(&error).hint(hint)
+    })
+}
+
+pub(super) fn start_request(
+    client: &Client,
+    args: &RunArgs,
+    kind: TypeArg,
+    name: &WorkloadName,
+    uploaded: &Uploaded,
+) -> Result<StartWorkloadRequest, CliError> {
+    let mut run_request = Map::new();
+    run_request.insert("uri".to_owned(), json!(uploaded.uri));
+    run_request.insert("digest".to_owned(), json!(uploaded.digest.to_string()));
+    if kind.is_function() {
+        let triggers: Vec<String> =
+            args.triggers.iter().map(|t| trigger(t)).collect::<Result<_, _>>()?;
+        run_request.insert("triggers".to_owned(), json!(triggers));
+    }
+    let environment = parse_tags(&args.environment)?;
+    if !environment.is_empty() {
+        run_request.insert("environment".to_owned(), json!(environment));
+    }
+    if !args.argv.is_empty() {
+        run_request.insert("argv".to_owned(), json!(args.argv));
+    }
+    let lifecycle = match (kind.is_function(), args.job) {
+        (true, _) => Lifecycle::Function,
+        (false, true) => Lifecycle::Job,
+        (false, false) => Lifecycle::Service,
+    };
+    Ok(StartWorkloadRequest {
+        name: name.to_string(),
+        namespace: client.namespace().to_string(),
+        run_request: Value::Object(run_request).to_string(),
+        workload_lifecycle: lifecycle,
+        workload_type: kind.as_str().to_owned(),
+        ..StartWorkloadRequest::default()
+    })
+}
+
+/// `--on`: a subject, or with a prefix another source, of which only `subject:` is there yet.
+fn trigger(text: &str) -> Result<String, CliError> {
+    let subject = match text.split_once(':') {
+        Some(("subject", subject)) => subject,
+        Some((kind @ ("stream" | "kv" | "object" | "cron" | "every"), _)) => {
+            let message = format!("triggers of the kind {kind} are not there yet");
+            return Err(CliError::usage(message).hint("a subject works: --on my.subject"));
+        }
+        _ => text,
+    };
+    let pattern =
+        SubjectPattern::parse(subject).map_err(|error| CliError::usage(error.to_string()))?;
+    Ok(pattern.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_is_a_subject_with_or_without_its_prefix() {
+        assert_eq!(trigger("js.echo").unwrap(), "js.echo");
+        assert_eq!(trigger("subject:kv:odd").unwrap(), "kv:odd");
+        assert!(trigger("stream:ORDERS").unwrap_err().message.contains("stream"));
+        assert!(trigger("a..b").is_err());
+    }
+}

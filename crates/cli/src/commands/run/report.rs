@@ -1,0 +1,96 @@
+//! What `nex run` prints when it is done.
+//!
+//! Owns: both forms. Never: fails; the work is done by then.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nex_api::workload::{StartWorkloadRequest, fact};
+use nex_artifact::Uploaded;
+use nex_client::Client;
+use nex_types::{ByteSize, SubjectPattern};
+use serde_json::json;
+
+use super::RunArgs;
+use super::replace::Done;
+use crate::commands::served::for_people;
+use crate::ui;
+
+/// One document.
+pub(super) fn json(uploaded: &Uploaded, done: &Done) {
+    match done {
+        Done::AlreadyRunning(workload) => ui::json(&json!({
+            "already_running": true, "id": workload.id, "name": workload.name,
+        })),
+        Done::Started { responses, n_replaced } => ui::json(&json!({
+            "already_running": false, "workloads": responses, "replaced": n_replaced,
+            "uri": uploaded.uri, "digest": uploaded.digest.to_string(),
+        })),
+    }
+}
+
+/// What happened, and what to type next.
+pub(super) async fn text(
+    client: &Client,
+    args: &RunArgs,
+    uploaded: &Uploaded,
+    request: &StartWorkloadRequest,
+    done: &Done,
+    elapsed: Duration,
+) {
+    let (responses, n_replaced) = match done {
+        Done::AlreadyRunning(workload) => {
+            ui::line(format_args!("✓ {} is already running ({})", request.name, workload.id));
+            return;
+        }
+        Done::Started { responses, n_replaced } => (responses, *n_replaced),
+    };
+    ui::line(describe_upload(uploaded, &args.file));
+    let (kind, lifecycle) = (&request.workload_type, request.workload_lifecycle);
+    for response in responses {
+        let node = node_of(client, &response.id).await;
+        let (name, id) = (ui::harmless(&response.name), ui::harmless(&response.id));
+        let elapsed = for_people(elapsed);
+        ui::line(format_args!(
+            "✓ {name} deployed as {kind} {lifecycle} {id} on node {node} in {elapsed}"
+        ));
+        for warning in &response.warnings {
+            ui::note(format_args!("warning: {}", ui::harmless(warning)));
+        }
+    }
+    if n_replaced > 0 {
+        ui::line(format_args!("✓ replaced {n_replaced} that ran before"));
+    }
+    how_to_use(args, &request.name);
+}
+
+fn describe_upload(uploaded: &Uploaded, file: &Path) -> String {
+    let file = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let short: String = uploaded.digest.hex().chars().take(8).collect();
+    let size = ByteSize(uploaded.size);
+    match (&uploaded.bucket, uploaded.was_there) {
+        (Some(bucket), true) => format!("✓ {file} ({size}, sha256:{short}…) is in {bucket}"),
+        (Some(bucket), false) => format!("✓ uploaded {file} ({size}, sha256:{short}…) to {bucket}"),
+        (None, _) => format!(
+            "✓ {file} ({size}, sha256:{short}…) travels with the request: no JetStream here"
+        ),
+    }
+}
+
+fn how_to_use(args: &RunArgs, name: &str) {
+    let subject = args.triggers.first().map(|text| text.trim_start_matches("subject:"));
+    if let Some(subject) = subject {
+        let is_literal = SubjectPattern::parse(subject).is_ok_and(|pattern| pattern.is_literal());
+        let target = if is_literal { name } else { subject };
+        ui::line(format_args!(
+            "  call it:  nats req {subject} 'hello'     or   nex call {target} 'hello'"
+        ));
+    }
+    ui::line(format_args!("  logs:     nex logs {name} -f     stop:  nex stop {name}"));
+}
+
+async fn node_of(client: &Client, id: &str) -> String {
+    let found = client.workload(id).await.ok().flatten();
+    let name = found.and_then(|workload| workload.metadata.get(fact::NODE_NAME).cloned());
+    ui::harmless(name.as_deref().unwrap_or("?"))
+}
