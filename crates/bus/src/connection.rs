@@ -93,7 +93,10 @@ pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
     options
         .name(&settings.name)
         .connection_timeout(CONNECT_TIMEOUT)
-        .reconnect_delay_callback(|_attempt| RECONNECT_PAUSE)
+        // Also asked before the very first attempt, which need not wait.
+        .reconnect_delay_callback(
+            |attempt| if attempt <= 1 { Duration::ZERO } else { RECONNECT_PAUSE },
+        )
         .event_callback(move |event| report(name.clone(), event))
         .connect(servers)
         .await

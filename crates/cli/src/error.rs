@@ -2,6 +2,7 @@
 //!
 //! Owns: kinds, exit codes and the hints of what libraries report. Never: prints.
 
+use nex_api::Code;
 use nex_bus::ConnectError;
 
 /// The command line is wrong.
@@ -101,6 +102,7 @@ impl From<nex_client::Error> for CliError {
             Error::Refused(refusal) => Self {
                 code: refusal.code.clone(),
                 detail: refusal.detail.clone(),
+                hint: refusal.code.as_deref().and_then(hint_of).map(str::to_owned),
                 ..Self::other(refusal.to_string())
             },
             Error::NoResponders => {
@@ -112,6 +114,31 @@ impl From<nex_client::Error> for CliError {
         }
     }
 }
+
+/// What helps after a refusal with this code.
+fn hint_of(code: &str) -> Option<&'static str> {
+    let code = Code::ALL.iter().find(|known| known.to_string() == code)?;
+    Some(match code {
+        Code::TypeNotFound | Code::NodeStopping => "see which nodes are there: nex nodes",
+        Code::NodeFailed | Code::NexletSilent | Code::SpawnFailed => {
+            "look closer with: nex doctor   or in the node's log"
+        }
+        Code::ArtifactMissing | Code::DigestMismatch | Code::StartRequestInvalid => {
+            "upload a file and deploy it, all in one: nex run FILE --on SUBJECT"
+        }
+        Code::ArtifactUnsupported => {
+            "upload the file with: nex run FILE   or allow its folder with: nex up --allow-files DIR"
+        }
+        Code::SourceRefused => "a whole function: export default (subject, payload) => payload",
+        Code::ModuleRefused => "build a command with: cargo build --release --target wasm32-wasip1",
+        Code::SubjectDenied | Code::TriggerInvalid => "choose another subject: --on my.subject",
+        Code::ProgramRefused => LINK_STATICALLY,
+        _ => return None,
+    })
+}
+
+/// How to make a program that Nex can run, in the language that most who read this use.
+pub(crate) const LINK_STATICALLY: &str = "RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu";
 
 impl From<nex_types::NameError> for CliError {
     fn from(error: nex_types::NameError) -> Self {

@@ -15,6 +15,7 @@ use crate::{Client, Error, Refusal, STALL, TOTAL, read};
 
 /// A node answers a stop within 1.5 s.
 const STOP_BOUND: Duration = Duration::from_secs(3);
+const STOP_STALL: Duration = Duration::from_millis(1500);
 
 impl Client {
     /// The workloads of this client's namespace (`system`: of all) that `filter` names by id or name;
@@ -81,10 +82,8 @@ impl Client {
         let is_stopped = |message: &nex_bus::Message| {
             read::<StopWorkloadResponse>(message).is_ok_and(|response| response.stopped)
         };
-        // Several nodes may answer "not found" before the right one: without a view only the number
-        // of nodes tells when all have answered.
-        let expected = self.nodes(&nex_types::Tags::new()).await?.len().max(1);
-        let bounds = Bounds { total: STOP_BOUND, stall: STOP_BOUND, max: Some(expected) };
+        // Other nodes may answer "not found" before the one that has it.
+        let bounds = Bounds { total: STOP_BOUND, stall: STOP_STALL, max: None };
         let body = nex_api::encode(&request).into();
         let gathered = gather(&self.nats, subject, body, bounds, is_stopped)
             .await

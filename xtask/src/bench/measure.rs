@@ -20,7 +20,7 @@ pub(super) struct Load {
 
 impl Default for Load {
     fn default() -> Self {
-        Self { n_sequential: 1000, n_callers: 64, n_per_caller: 200 }
+        Self { n_sequential: 1000, n_callers: 64, n_per_caller: 400 }
     }
 }
 

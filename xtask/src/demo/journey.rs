@@ -48,7 +48,7 @@ async fn functions(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 async fn service(stage: &mut Stage, echo_service: &Path) -> anyhow::Result<()> {
-    stage.say("A service: an ordinary static program that connects to NATS and stays. Nex keeps it running.");
+    stage.say("A service: an ordinary static program that connects to NATS and stays, deployed unchanged..");
     let file = typed(echo_service, stage.root())?;
     stage.run(&["run", &file]).await?;
     stage.say("Follow its output, from another terminal, while it is called.");

@@ -48,7 +48,8 @@ async fn j01_everything_is_started_deployed_called_listed_and_stopped() {
 async fn deploy_all(nex: &Nex) {
     let service = echo_service().unwrap().display().to_string();
     let echo = nex.ok(&["run", &example("echo.js"), "--on", "js.echo"]).await.text();
-    for says in ["✓ uploaded echo.js", "NEXCLIFILES", "✓ echo deployed as javascript function"] {
+    for says in ["✓ uploaded echo.js", "NEXCLIFILES", "✓ echo deployed as javascript function"]
+    {
         assert!(echo.contains(says), "no {says:?} in:\n{echo}");
     }
     for says in ["nats req js.echo 'hello'", "nex call echo 'hello'", "nex stop echo"] {

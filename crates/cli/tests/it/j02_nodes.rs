@@ -14,7 +14,8 @@ async fn j02_nodes_shows_one_row() {
     let node = world.node_id().await;
     assert_eq!((node.len(), node.chars().next()), (56, Some('N')));
     let table = world.nex.ok(&["nodes"]).await.text();
-    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    let rows: Vec<Vec<&str>> =
+        table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["NAME", "ID", "NEXUS", "VERSION", "UPTIME", "STATE", "NEXLETS"]);
     assert_eq!(rows.len(), 2, "{table}");
     let [name, id, nexus, version, uptime, state, nexlets] = rows[1][..] else { panic!("{table}") };

@@ -57,7 +57,8 @@ async fn j10_help_is_data_for_every_command() {
     let nex = alone();
     let help = nex.ok(&["--help"]).await;
     let first: Vec<String> = help.text().lines().take(2).map(str::to_owned).collect();
-    let about = "Nex runs code on NATS: JavaScript and WebAssembly functions, and static Linux programs.";
+    let about =
+        "Nex runs code on NATS: JavaScript and WebAssembly functions, and static Linux programs.";
     assert_eq!(first, [about, ""]);
     for says in ["nex up", "nex run echo.js --on js.echo", "nex call echo 'hello'", "Usage: nex "] {
         assert!(help.text().contains(says), "no {says:?} in {help}");
@@ -95,7 +96,12 @@ async fn j10_a_function_without_a_trigger_is_2_with_the_line_to_type() {
     let world = World::up().await;
     world.file("echo.js", ECHO);
     let refused = world.nex.run(&["run", "echo.js"]).await;
-    assert_refused(refused, 2, &["echo.js is a function and needs a trigger"], "nex run echo.js --on echo");
+    assert_refused(
+        refused,
+        2,
+        &["echo.js is a function and needs a trigger"],
+        "nex run echo.js --on echo",
+    );
     let service = nex_testkit::echo_service().unwrap().display().to_string();
     let refused = world.nex.run(&["run", &service, "--on", "x"]).await;
     assert_refused(refused, 2, &["is a program, and programs have no triggers"], "leave out --on");

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, Message, RequestError};
+use async_nats::{Client, Message, RequestError};
 use nex_testkit::{NatsServer, Nex, Output, Process, ServerOptions, eventually, patience};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -60,7 +60,8 @@ impl World {
     pub(crate) async fn start(&self, name: &str, source: &str, more: Value) -> Output {
         let request = start_request(source, more).to_string();
         let kind = ["--type", "javascript", "--lifecycle", "function"];
-        let arguments = [&["workload", "start", "--name", name, "--start-request", &request], &kind[..]];
+        let arguments =
+            [&["workload", "start", "--name", name, "--start-request", &request], &kind[..]];
         self.nex.run(&arguments.concat()).await
     }
 
@@ -199,10 +200,6 @@ pub(crate) fn json_of(message: &Message) -> Value {
 pub(crate) fn text(value: &Value, pointer: &str) -> String {
     let found = value.pointer(pointer).and_then(Value::as_str);
     found.unwrap_or_else(|| panic!("no text at {pointer} of {value:#}")).to_owned()
-}
-
-pub(crate) fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-    pairs.iter().map(|(name, value)| (*name, *value)).collect()
 }
 
 /// Asserts that a command was refused with this exit code, these words and this hint, all on standard error.

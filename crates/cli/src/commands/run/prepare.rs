@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{RunArgs, TypeArg};
 use crate::commands::served::parse_tags;
-use crate::error::CliError;
+use crate::error::{CliError, LINK_STATICALLY};
 
 pub(super) fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
     let path = &args.file;
@@ -18,11 +18,18 @@ pub(super) fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
         let message = format!("{} is a folder, and Nexfiles are not there yet", path.display());
         return Err(CliError::usage(message).hint("name a file: nex run FILE --on SUBJECT"));
     }
-    let bytes = std::fs::read(path)
-        .map_err(|error| CliError::usage(format!("cannot read {}: {error}", path.display())))?;
+    let bytes = std::fs::read(path).map_err(|error| {
+        CliError::usage(format!("cannot read {}: {error}", path.display()))
+            .hint("name a file that is there: nex run FILE --on SUBJECT")
+    })?;
     let name = path.file_name().and_then(|name| name.to_str());
-    let refused =
-        |error: nex_artifact::Refusal| CliError::other(format!("{}: {error}", path.display()));
+    let refused = |error: nex_artifact::Refusal| {
+        let hint = match &error {
+            nex_artifact::Refusal::Program(_) => LINK_STATICALLY,
+            _ => "see what can be run: nex run --help",
+        };
+        CliError::other(format!("{}: {error}", path.display())).hint(hint)
+    };
     if let Some(kind) = args.kind {
         return Ok((bytes, kind));
     }

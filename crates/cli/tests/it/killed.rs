@@ -1,0 +1,110 @@
+//! Processes that are killed: nothing is lost, nothing is left twice.
+//!
+//! 1. A nexlet is started again, with the same functions under the same ids; events tell.
+//! 2. `nex up` killed: its nexlets end by themselves; the managed server goes on, is adopted by the next
+//!    `nex up`, and ends with it.
+//! 3. A service whose nexlet was killed runs once, under its id.
+
+use nex_testkit::{Entry, Nex, Signal, echo_service, eventually};
+use serde_json::Value;
+
+use crate::guests::ECHO;
+use crate::world::{SOON, World, seat, text};
+
+/// The only process of the node whose command line has these words.
+pub(crate) fn process(nex: &Nex, words: &str) -> Entry {
+    let found: Vec<Entry> =
+        nex.processes().into_iter().filter(|process| process.command.contains(words)).collect();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found[0].clone()
+}
+
+#[tokio::test]
+async fn a_killed_nexlet_comes_back_with_the_same_functions() {
+    let world = World::up().await;
+    let mut events = world.follow(&["events", "-f", "--json"]).await;
+    world.deploy("echo.js", ECHO, "js.echo").await;
+    world.deploy("two.js", "() => 'two'", "two").await;
+    let (ids, agent) = (world.ids().await, world.agent_id("javascript").await);
+
+    let killed = process(&world.nex, "nexlet javascript");
+    killed.signal(Signal::SIGKILL);
+    let stopped = events.line(SOON, |line| line.contains("AGENTSTOPPED")).await.unwrap();
+    let stopped: Value = serde_json::from_str(&stopped).unwrap();
+    assert_eq!(text(&stopped, "/event/id"), agent);
+    assert_eq!(text(&stopped, "/event/name"), "javascript");
+    assert!(text(&stopped, "/event/reason").contains('9'), "{stopped:#}");
+    let started = events.line(SOON, |line| line.contains("AGENTSTARTED")).await.unwrap();
+    let started: Value = serde_json::from_str(&started).unwrap();
+    assert_eq!(text(&started, "/event/register_type"), "javascript");
+
+    world.until_answered("js.echo", "again", "again").await;
+    world.until_answered("two", "", "two").await;
+    assert_ne!(process(&world.nex, "nexlet javascript").pid, killed.pid);
+    assert_eq!(world.ids().await, ids);
+    world.nex.ok(&["stop", "echo", "two"]).await;
+    assert_eq!(world.ids().await, Vec::<String>::new());
+    drop(events);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_service_of_a_killed_nexlet_runs_once_under_its_id() {
+    let world = World::up().await;
+    world.nex.ok(&["run", &echo_service().unwrap().display().to_string()]).await;
+    world.until_answered("svc.echo", "hello", "hello").await;
+    let ids = world.ids().await;
+    let killed = process(&world.nex, "nexlet native");
+    killed.signal(Signal::SIGKILL);
+    eventually("another native nexlet has it", SOON * 2, async || {
+        let (list, all) = (world.list().await, world.nex.processes());
+        let nexlets = all.iter().filter(|p| p.command.contains("nexlet native"));
+        let is_new = nexlets.map(|p| p.pid).collect::<Vec<_>>() != [killed.pid];
+        let n_services = all.iter().filter(|p| p.command.ends_with("/echo-service")).count();
+        let runs = list.len() == 1 && list[0]["workload_state"] == "running";
+        if is_new && runs && n_services == 1 { Ok(()) } else { Err((list, n_services)) }
+    })
+    .await;
+    assert_eq!(world.ids().await, ids);
+    world.until_answered("svc.echo", "again", "again").await;
+    world.nex.ok(&["stop", "echo-service"]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn after_up_was_killed_the_next_adopts_the_managed_server() {
+    let _seat = seat().await;
+    let mut nex = Nex::up_managed().await;
+    let (url, server) = (nex.url(), process(&nex, "nats-server"));
+    std::fs::write(nex.work_dir().join("echo.js"), ECHO).unwrap();
+    nex.ok(&["run", "echo.js", "--on", "js.echo"]).await;
+    nex.kill9().await;
+    eventually("only the managed server is left", SOON, async || {
+        let left: Vec<i32> = nex.processes().iter().map(|process| process.pid).collect();
+        if left == [server.pid] { Ok(()) } else { Err(nex.processes()) }
+    })
+    .await;
+    // Without a node commands still find the server.
+    assert_eq!(nex.ok(&["nodes"]).await.text(), "No nodes found\n");
+
+    nex.up_again().await;
+    let printed = String::from_utf8(nex.node().unwrap().stdout()).unwrap();
+    assert!(printed.contains("was left running, taken over"), "{printed}");
+    assert_eq!(nex.url(), url);
+    assert_eq!(process(&nex, "nats-server").pid, server.pid);
+    nex.ok(&["run", "echo.js", "--on", "js.echo"]).await;
+    assert_eq!(nex.ok(&["call", "echo", "hello"]).await.text(), "hello");
+    nex.finish().await;
+}
+
+#[tokio::test]
+async fn interrupting_up_ends_everything_it_started() {
+    let _seat = seat().await;
+    let mut nex = Nex::up_managed().await;
+    nex.ok(&["run", &echo_service().unwrap().display().to_string()]).await;
+    assert!(nex.processes().len() >= 6, "{:#?}", nex.processes());
+    nex.terminate().await;
+    nex.assert_nothing_left().await;
+    nex.up_again().await;
+    nex.finish().await;
+}
