@@ -20,7 +20,12 @@ pub(crate) fn nex(root: &Path) -> anyhow::Result<PathBuf> {
     let mut build = cargo(root);
     build.args(["build", "--release", "--package", "nex-cli", "--bin", "nex"]);
     succeed(build)?;
-    Ok(target_dir(root).join("release/nex"))
+    Ok(nex_path(root))
+}
+
+/// Where the release binary of `nex` is, once it is built.
+pub(crate) fn nex_path(root: &Path) -> PathBuf {
+    target_dir(root).join("release/nex")
 }
 
 /// Builds the echo service, statically linked; the command is the one that its own documentation tells.

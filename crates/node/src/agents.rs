@@ -63,8 +63,11 @@ impl Agent {
 /// A process that the node launched under an agent id.
 #[derive(Debug, Clone)]
 struct Launch {
+    name: String,
     token: String,
     ended: bool,
+    /// It ended so often lately that somebody should look.
+    degraded: bool,
 }
 
 /// A registration that the table does not take.
@@ -85,9 +88,10 @@ struct Inner {
 }
 
 impl Agents {
-    /// A process was launched under `id` and holds `token`.
-    pub(crate) fn launched(&self, id: &str, token: &str) {
-        let launch = Launch { token: token.to_owned(), ended: false };
+    /// A process called `name` was launched under `id` and holds `token`.
+    pub(crate) fn launched(&self, id: &str, name: &str, token: &str) {
+        let (name, token) = (name.to_owned(), token.to_owned());
+        let launch = Launch { name, token, ended: false, degraded: false };
         self.with(|inner| inner.launches.insert(id.to_owned(), launch));
     }
 
@@ -97,6 +101,15 @@ impl Agents {
             inner.agents.remove(id);
             if let Some(launch) = inner.launches.get_mut(id) {
                 launch.ended = true;
+            }
+        });
+    }
+
+    /// Whether that process ended so often lately that somebody should look.
+    pub(crate) fn set_degraded(&self, id: &str, degraded: bool) {
+        self.with(|inner| {
+            if let Some(launch) = inner.launches.get_mut(id) {
+                launch.degraded = degraded;
             }
         });
     }
@@ -162,7 +175,30 @@ impl Agents {
                 agent_summary: beat.map(|b| b.summary).unwrap_or_default(),
             }
         };
-        self.all().into_iter().map(summarise).collect()
+        let registered = self.all().into_iter().map(summarise);
+        registered.chain(self.absent()).collect()
+    }
+
+    /// Nexlets that were launched and are not registered: between an end and the next start.
+    fn absent(&self) -> Vec<NodeAgentSummary> {
+        let summarise = |(id, launch): (&String, &Launch)| {
+            let health = if launch.degraded { Health::Degraded } else { Health::Offline };
+            NodeAgentSummary {
+                agent_health: health.as_str().to_owned(),
+                agent_health_stoplight: health.stoplight().to_owned(),
+                agent_id: id.clone(),
+                agent_summary: AgentSummary {
+                    name: launch.name.clone(),
+                    state: "error".to_owned(),
+                    ..AgentSummary::default()
+                },
+                ..NodeAgentSummary::default()
+            }
+        };
+        self.with(|inner| {
+            let absent = inner.launches.iter().filter(|(id, _)| !inner.agents.contains_key(*id));
+            absent.map(summarise).collect()
+        })
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
@@ -193,12 +229,14 @@ mod tests {
     #[test]
     fn an_id_registers_again_only_when_its_process_ended_or_it_knows_its_token() {
         let agents = Agents::default();
-        agents.launched("a", "token");
+        agents.launched("a", "native", "token");
         assert!(agents.register("a", None, agent()).is_ok());
         assert!(agents.register("a", None, agent()).is_err());
         assert!(agents.register("a", Some("guess"), agent()).is_err());
         assert!(agents.register("a", Some("token"), agent()).is_ok());
         agents.process_ended("a");
+        agents.set_degraded("a", true);
+        assert_eq!(agents.summaries()[0].agent_health, "degraded", "shown while it is away");
         assert!(agents.register("a", None, agent()).is_ok());
         assert!(agents.register("", None, agent()).is_err());
     }

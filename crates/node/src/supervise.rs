@@ -53,6 +53,7 @@ pub(crate) async fn supervise(
             Err(error) => format!("cannot be started: {error}"),
         };
         let restart = restarts.ended(started, Instant::now());
+        shared.agents.set_degraded(&agent_id, restart.degraded);
         tracing::error!(
             nexlet = program.name,
             reason,
@@ -76,7 +77,7 @@ fn launch(shared: &Shared, program: &NexletProgram, agent_id: &str) -> io::Resul
         ..Program::new(&program.path)
     }
     .spawn()?;
-    shared.agents.launched(agent_id, &token);
+    shared.agents.launched(agent_id, &program.name, &token);
     tracing::info!(
         nexlet = program.name,
         pid = child.pid(),

@@ -196,8 +196,11 @@ impl Report {
     fn write_deploys(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\n{:<24} {:>30} {:>30}",
-            "deploy to first answer", "ms from the deploy request", "ms from starting `nex run`"
+            "\n{:<24} {:>30} {:>30} {:>8}",
+            "deploy to first answer",
+            "ms from the deploy request",
+            "ms from starting `nex run`",
+            "target"
         )?;
         for deploy in &self.deploys {
             let met = tick(deploy.from_request_ms.median < deploy.target_ms);
