@@ -2,8 +2,8 @@
 //!
 //! Owns: compiling, and a report that helps. Never: fetches a remote schema.
 
-use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 /// A compiled schema and its text, which goes into bids verbatim.
@@ -41,32 +41,59 @@ impl Schema {
     /// All that is wrong with `request`, one line each.
     pub(crate) fn check(&self, request: &Value) -> Result<(), String> {
         let lines: Vec<String> =
-            self.validator.iter_errors(request).map(|error| self.describe(&error)).collect();
+            self.validator.iter_errors(request).flat_map(|error| self.describe(&error)).collect();
         if lines.is_empty() { Ok(()) } else { Err(lines.join("\n")) }
     }
 
-    fn describe(&self, error: &jsonschema::ValidationError<'_>) -> String {
+    fn describe(&self, error: &ValidationError<'_>) -> Vec<String> {
+        if let Some(meant) = meant(error) {
+            return meant.iter().flat_map(|inner| self.describe(inner)).collect();
+        }
         let place = error.instance_path().to_string();
         let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
         if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
-            let hints: Vec<String> = unexpected.iter().map(|key| self.unknown_key(key)).collect();
-            return format!("{place}{}", hints.join("; "));
+            let valid = self.keys_beside(error.schema_path().as_str());
+            let hints: Vec<String> =
+                unexpected.iter().map(|key| unknown_key(key, &valid)).collect();
+            return vec![format!("{place}{}", hints.join("; "))];
         }
         // The message may quote the instance, which may hold secrets: the masked form does not.
-        format!("{place}{}", error.masked())
+        vec![format!("{place}{}", error.masked())]
     }
 
-    fn unknown_key(&self, key: &str) -> String {
-        let valid = self.document.get("properties").and_then(Value::as_object);
-        let nearest = valid
-            .into_iter()
-            .flat_map(|properties| properties.keys())
-            .min_by_key(|candidate| distance(key, candidate))
-            .filter(|candidate| distance(key, candidate) <= candidate.len() / 2);
-        match nearest {
-            Some(candidate) => format!("unknown key \"{key}\", did you mean \"{candidate}\"?"),
-            None => format!("unknown key \"{key}\""),
-        }
+    /// The keys that the object takes whose keyword stands at `keyword` in the schema.
+    fn keys_beside(&self, keyword: &str) -> Vec<&str> {
+        let object = keyword.rsplit_once('/').map_or("", |(object, _)| object);
+        let valid = self.document.pointer(&format!("{object}/properties"));
+        let valid = valid.and_then(Value::as_object);
+        valid.into_iter().flat_map(|properties| properties.keys()).map(String::as_str).collect()
+    }
+}
+
+/// Of several forms that a value may have, what is wrong with the one that was meant: the first of
+/// the value's own type.
+fn meant<'e>(error: &'e ValidationError<'_>) -> Option<&'e [ValidationError<'static>]> {
+    let (ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }) =
+        error.kind()
+    else {
+        return None;
+    };
+    let is_other_type = |inner: &ValidationError<'_>| {
+        matches!(inner.kind(), ValidationErrorKind::Type { .. })
+            && inner.instance_path() == error.instance_path()
+    };
+    let meant = context.iter().find(|form| !form.iter().any(is_other_type))?;
+    Some(meant.as_slice())
+}
+
+fn unknown_key(key: &str, valid: &[&str]) -> String {
+    let nearest = valid
+        .iter()
+        .min_by_key(|candidate| distance(key, candidate))
+        .filter(|candidate| distance(key, candidate) <= candidate.len() / 2);
+    match nearest {
+        Some(candidate) => format!("unknown key \"{key}\", did you mean \"{candidate}\"?"),
+        None => format!("unknown key \"{key}\""),
     }
 }
 
@@ -106,6 +133,23 @@ mod tests {
         let report =
             check(&json!({"uri":"x","triggers":["a"],"enviroment":{"A":"secret"}})).unwrap_err();
         assert_eq!(report, "unknown key \"enviroment\", did you mean \"environment\"?");
+    }
+
+    #[test]
+    fn inside_of_optional_objects_too() {
+        let report = |more: Value| {
+            let mut request = json!({"uri":"x","triggers":["a"]});
+            request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            check(&request).unwrap_err()
+        };
+        let unknown = report(json!({"limits":{"memry":"1MiB"}}));
+        assert_eq!(unknown, "/limits: unknown key \"memry\", did you mean \"memory\"?");
+        let wrong = report(json!({"limits":{"queue":"many"}}));
+        assert!(wrong.starts_with("/limits/queue: "), "{wrong}");
+        let trigger = report(json!({"triggers":[{"type":"subject","subjct":"a"}]}));
+        assert!(trigger.contains("did you mean \"subject\"?"), "{trigger}");
+        let neither = report(json!({"triggers":[7]}));
+        assert!(neither.starts_with("/triggers/0: "), "{neither}");
     }
 
     #[test]

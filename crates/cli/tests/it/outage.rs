@@ -73,7 +73,7 @@ async fn a_killed_managed_server_is_started_again_on_its_port() {
     assert_eq!(client.server_info().port.to_string(), url.rsplit(':').next().unwrap());
     assert!(nex.ok(&["ls"]).await.text().contains("echo"));
     // What was uploaded is kept over the server's end.
-    let again = nex.ok(&["run", "echo.js", "--on", "other", "--name", "other"]).await.text();
+    let again = nex.ok(&["run", "echo.js", "--on", "other"]).await.text();
     assert!(again.contains("is in NEXCLIFILES"), "{again}");
     drop(client);
     nex.finish().await;
