@@ -8,12 +8,13 @@
 
 use std::time::{Duration, Instant};
 
+use nex_testkit::eventually;
 use serde_json::{Value, json};
 
 use crate::control_errors::assert_node_error;
 use crate::guests::ECHO;
 use crate::world::{
-    World, assert_no_responders, error_headers, json_of, start_request, text, try_ask,
+    SOON, World, assert_no_responders, error_headers, json_of, start_request, text, try_ask,
 };
 
 /// Takes part in an auction and returns the bid.
@@ -175,6 +176,11 @@ async fn undeploy_stops_or_says_that_it_is_not_there() {
         json!({ "id": id, "message": "", "stopped": true, "workload_type": "javascript" });
     assert_eq!(stopped, expected);
     assert_no_responders(&world.client, "js.echo").await;
-    assert_eq!(undeploy(format!("UNDEPLOY.{id}"), "default").await, not_found(&id));
+    // While it drains it may be stopped again; once it is gone it is not there.
+    eventually("it is not there any more", SOON, async || {
+        let again = undeploy(format!("UNDEPLOY.{id}"), "default").await;
+        if again == not_found(&id) { Ok(()) } else { Err(again) }
+    })
+    .await;
     world.finish().await;
 }

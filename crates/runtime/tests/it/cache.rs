@@ -12,7 +12,8 @@ const ECHO: &str = include_str!("../../../../examples/reactor.wat");
 
 fn engine(cache_dir: &Path) -> WasmEngine {
     let cache_dir = Some(cache_dir.to_owned());
-    WasmEngine::new(EngineConfig { cache_dir, max_instances: 10 }).unwrap()
+    WasmEngine::new(EngineConfig { cache_dir, max_instances: 10, ..EngineConfig::default() })
+        .unwrap()
 }
 
 async fn deploy(engine: &WasmEngine) -> Deployed {

@@ -17,7 +17,8 @@ fn small_engine() -> WasmEngine {
     // The shared engine is made first, so that its compiled guest is there.
     drop(ENGINE.clone());
     let cache_dir = Some(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("code"));
-    WasmEngine::new(EngineConfig { cache_dir, max_instances: 2 }).unwrap()
+    WasmEngine::new(EngineConfig { cache_dir, max_instances: 2, ..EngineConfig::default() })
+        .unwrap()
 }
 
 async fn answers(engine: &WasmEngine, setup: Setup) {
