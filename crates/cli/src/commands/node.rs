@@ -60,6 +60,9 @@ async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
         nexlets = node.healthy_nexlets().join(","),
         "nex node ready"
     );
+    if served::runs_services(&node) {
+        tracing::warn!("{}", served::UNSANDBOXED);
+    }
     ui::line(format_args!("ready in {}", served::for_people(start.elapsed())));
     let stopped = served::until_stopped(node, &mut signals).await;
     tracing::info!("nex node stopped");

@@ -19,6 +19,10 @@ use crate::ui;
 /// Engines compile once at the first start; later starts take a fraction of a second.
 const READY_BOUND: Duration = Duration::from_secs(60);
 
+/// What whoever starts a node should know until the sandbox is there.
+pub(crate) const UNSANDBOXED: &str =
+    "services run unsandboxed in this version, with the rights of this user";
+
 /// Flags of a node, named as in the Go implementation where it has them.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodeArgs {
@@ -109,6 +113,11 @@ pub(crate) async fn wait_ready(node: &Node, signals: &mut Signals) -> bool {
         }
         () = signals.recv() => false,
     }
+}
+
+/// Whether the node takes services.
+pub(crate) fn runs_services(node: &Node) -> bool {
+    node.healthy_nexlets().iter().any(|name| name == NexletKind::Native.as_str())
 }
 
 /// Waits for a signal or for the failure of a part of the node, then ends everything in order.

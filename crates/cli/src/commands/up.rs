@@ -77,8 +77,8 @@ async fn serve(
     }
     ui::line(format_args!("nexlets  {}", node.healthy_nexlets().join(", ")));
     ui::line(format_args!("state    {state}"));
-    if node.healthy_nexlets().iter().any(|name| name == "native") {
-        ui::note("note: services run unsandboxed in this version, with the rights of this user");
+    if served::runs_services(&node) {
+        ui::note(format_args!("note: {}", served::UNSANDBOXED));
     }
     ui::line("");
     ui::line("  nex run echo.js --on js.echo     deploy a function");
