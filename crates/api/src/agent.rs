@@ -13,6 +13,10 @@ use crate::{NatsConnectionData, Time};
 /// The header of agent ping replies that carries the agent id, in this exact case.
 pub const AGENT_ID_HEADER: &str = "agentId";
 
+/// Ours: header of a node's PING to its nexlets with the node's start time; a nexlet that sees a new
+/// value registers again at once (section 13, "Re-registration").
+pub const NODE_START_HEADER: &str = "Nex-Node-Start";
+
 /// What a nexlet says of itself in heartbeats and pings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the wire's own names, told in the specification")]
@@ -86,6 +90,61 @@ pub struct RegisterAgentResponse {
     pub node_id: String,
     #[serde(deserialize_with = "nullable")]
     pub success: bool,
+}
+
+/// The answer to RREGISTER, whose own body is any JSON object or `null`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct RegisterRemoteAgentResponse {
+    #[serde(deserialize_with = "nullable")]
+    pub assigned_agent_id: String,
+    /// Optional on the wire, but the Go SDK takes it for granted: always sent.
+    #[serde(default, deserialize_with = "nullable")]
+    pub registration_creds: NatsConnectionData,
+    /// The node to register with.
+    #[serde(deserialize_with = "nullable")]
+    pub respond_to: String,
+}
+
+/// INGRESS: where a workload can be reached from outside.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct AgentIngressMsg {
+    pub command: IngressCommand,
+    /// `<host ip>:<port>`, empty for remove.
+    #[serde(deserialize_with = "nullable")]
+    pub upstream: String,
+    #[serde(deserialize_with = "nullable")]
+    pub workload_id: String,
+}
+
+/// Commands of [`AgentIngressMsg`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the wire's own words")]
+pub enum IngressCommand {
+    #[default]
+    Add,
+    Remove,
+}
+
+/// The answer to PINGWORKLOAD; who does not run the workload stays silent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct PingWorkloadResponse {
+    #[serde(deserialize_with = "nullable")]
+    pub node_id: String,
+}
+
+/// A sealed environment (section 6): base64 of a sealed box of a JSON object of texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct EncEnv {
+    #[serde(deserialize_with = "nullable")]
+    pub base64_encrypted_env: String,
+    /// The sender's public curve key.
+    #[serde(deserialize_with = "nullable")]
+    pub encrypted_by: String,
 }
 
 #[cfg(test)]

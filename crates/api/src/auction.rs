@@ -26,6 +26,9 @@ pub struct AuctionRequest {
 pub struct AuctionResponse {
     #[serde(deserialize_with = "nullable")]
     pub bidder_id: String,
+    /// Ours: who bids, so that a caller can spread copies over nodes.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "nullable")]
+    pub node_id: String,
     #[serde(deserialize_with = "nullable")]
     pub start_request_schema: String,
     /// `null` when the nexlet named none.

@@ -17,8 +17,10 @@ use crate::codec::nullable;
 pub enum Event {
     NodeStarted(NodeStarted),
     NodeStopped { id: String },
+    NodeLameduckSet { id: String, time: Time },
     AgentStarted { id: String, name: String, register_type: String },
     AgentStopped { id: String, name: String, reason: String, timestamp: Time },
+    AgentLameduckSet { success: bool },
     WorkloadStarted(WorkloadStarted),
     WorkloadStopped(WorkloadStopped),
 }
@@ -91,8 +93,10 @@ impl Event {
         match self {
             Self::NodeStarted(_) => "NODESTARTED",
             Self::NodeStopped { .. } => "NODESTOPPED",
+            Self::NodeLameduckSet { .. } => "NODELAMEDUCKSET",
             Self::AgentStarted { .. } => "AGENTSTARTED",
             Self::AgentStopped { .. } => "AGENTSTOPPED",
+            Self::AgentLameduckSet { .. } => "AGENTLAMEDUCKSET",
             Self::WorkloadStarted(_) => WORKLOAD_STARTED,
             Self::WorkloadStopped(_) => WORKLOAD_STOPPED,
         }

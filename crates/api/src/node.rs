@@ -1,6 +1,6 @@
 //! What nodes are asked and say of themselves (spec: control API, section 4.3).
 //!
-//! Owns: PING, INFO and the node's heartbeat. Never: decides health (`nex-policy`).
+//! Owns: PING, INFO, LAMEDUCK and the node's heartbeat. Never: decides health (`nex-policy`).
 
 use nex_types::Tags;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,27 @@ pub struct NodeHeartbeat {
     /// `<agent_id> [<register_type>]`, joined by `, `.
     #[serde(deserialize_with = "nullable")]
     pub registrations: String,
+}
+
+/// LAMEDUCK and SETLAMEDUCK: take no more work, and end after a delay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LameduckRequest {
+    /// Go duration.
+    #[serde(deserialize_with = "nullable")]
+    pub delay: String,
+    /// A guard: every entry must equal the node's tag.
+    #[serde(default, skip_serializing_if = "Tags::is_empty", deserialize_with = "nullable")]
+    pub tag: Tags,
+}
+
+/// The answer to LAMEDUCK, and with an empty message to SETLAMEDUCK.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the wire's own names, told in the specification")]
+pub struct LameduckResponse {
+    #[serde(deserialize_with = "nullable")]
+    pub message: String,
+    #[serde(deserialize_with = "nullable")]
+    pub success: bool,
 }
 
 #[cfg(test)]

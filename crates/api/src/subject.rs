@@ -22,6 +22,30 @@ pub fn register(node_id: &str, agent_id: &str) -> String {
     format!("$NEX.SVC.{node_id}.agent.REGISTER.{agent_id}")
 }
 
+/// RREGISTER of remote agents, answered by one node of the nexus.
+#[must_use]
+pub fn register_remote(nexus: &str) -> String {
+    format!("$NEX.SVC.{nexus}.agent.RREGISTER")
+}
+
+/// PINGWORKLOAD: which node of the nexus runs a workload that takes traffic from outside.
+#[must_use]
+pub fn ping_workload(nexus: &str, workload_id: &str) -> String {
+    format!("$NEX.SVC.{nexus}.agent.PINGWORKLOAD.{workload_id}")
+}
+
+/// What event-listening nexlets hear.
+#[must_use]
+pub fn agent_events(agent_id: &str) -> String {
+    format!("$NEX.FEED.{agent_id}.events")
+}
+
+/// A workload's metrics.
+#[must_use]
+pub fn metrics(namespace: &str, workload_id: &str) -> String {
+    format!("$NEX.FEED.{namespace}.metrics.{workload_id}")
+}
+
 /// An agent's heartbeat.
 #[must_use]
 pub fn agent_heartbeat(node_id: &str, agent_id: &str) -> String {
@@ -34,7 +58,8 @@ pub fn start_workload(node_id: &str, agent_id: &str, workload_id: &str) -> Strin
     format!("$NEX.SVC.{node_id}.agent.{agent_id}.STARTWORKLOAD.{workload_id}")
 }
 
-/// A broadcast of a node to its agents: `STOPWORKLOAD.<id>`, `GETWORKLOAD.<id>`, `QUERYWORKLOADS`, `PING`.
+/// A broadcast of a node to its agents: `STOPWORKLOAD.<id>`, `GETWORKLOAD.<id>`, `QUERYWORKLOADS`,
+/// `SETLAMEDUCK`, `PING`.
 #[must_use]
 pub fn agents(node_id: &str, verb: &str) -> String {
     format!("$NEX.SVC.{node_id}.agent.{verb}")

@@ -196,6 +196,20 @@ impl StopWorkloadResponse {
 /// The generic error text of the wire.
 pub const NOT_FOUND: &str = "workload not found";
 
+/// CLONE and GETWORKLOAD; the reply is a bare [`StartWorkloadRequest`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloneWorkloadRequest {
+    /// The caller's namespace.
+    #[serde(deserialize_with = "nullable")]
+    pub namespace: String,
+    /// Public curve key; with `reseal`, the environment is sealed to it.
+    #[serde(deserialize_with = "nullable")]
+    pub new_target_xkey: String,
+    /// Ours: whether the environment shall be sealed to `new_target_xkey` (section 13).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reseal: bool,
+}
+
 /// WPING and QUERYWORKLOADS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListWorkloadsRequest {
@@ -246,6 +260,7 @@ pub mod fact {
     pub const RESTARTS: &str = "restarts";
     pub const EXIT: &str = "exit";
     pub const SANDBOX: &str = "sandbox";
+    pub const COPY_OF: &str = "copy_of";
     /// Ours: [`super::StartWorkloadRequest::content_digest`], so that `nex run` can tell "already running".
     pub const REQUEST_DIGEST: &str = "request_digest";
 }

@@ -21,11 +21,20 @@ const START_BOUND: Duration = Duration::from_secs(55);
 type Requests = BTreeMap<String, AgentStartWorkloadRequest>;
 
 /// The workloads that the nexlet should run: those that fit into half of a message, and the rest.
-pub(crate) fn split(shared: &Shared, agent_id: &str) -> (Requests, Requests) {
-    let with_credentials = |(id, request): (String, StartWorkloadRequest)| {
-        (id, AgentStartWorkloadRequest { request, workload_creds: shared.minter.for_workload() })
+pub(crate) fn split(shared: &Shared, agent_id: &str, register_type: &str) -> (Requests, Requests) {
+    let with_credentials = |(id, request): (String, StartWorkloadRequest)| match shared
+        .minter
+        .for_workload(&id, &request)
+    {
+        Ok(workload_creds) => Some((id, AgentStartWorkloadRequest { request, workload_creds })),
+        Err(error) => {
+            tracing::error!(workload.id = id, %error, "workload not restored");
+            None
+        }
     };
-    let all = shared.workloads.of_agent(agent_id).into_iter().map(with_credentials).collect();
+    let is_registered = |id: &str| shared.agents.get(id).is_some();
+    let assigned = shared.workloads.assign(agent_id, register_type, is_registered);
+    let all = assigned.into_iter().filter_map(with_credentials).collect();
     fill(all, shared.client.server_info().max_payload / 2)
 }
 

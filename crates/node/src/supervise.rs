@@ -72,7 +72,7 @@ fn launch(shared: &Shared, program: &NexletProgram, agent_id: &str) -> io::Resul
     let token = Id::random().to_string();
     let child = Program {
         args: program.args.clone(),
-        environment: environment(shared, program, agent_id, &token),
+        environment: environment(shared, program, agent_id, &token)?,
         stdin: Stdin::Lifeline,
         ..Program::new(&program.path)
     }
@@ -93,8 +93,8 @@ fn environment(
     program: &NexletProgram,
     agent_id: &str,
     token: &str,
-) -> BTreeMap<String, String> {
-    let data = shared.minter.for_agent();
+) -> io::Result<BTreeMap<String, String>> {
+    let data = shared.minter.for_registration(agent_id).map_err(io::Error::other)?;
     let jwt = nex_bus::connection::base64(data.nats_user_jwt.as_bytes());
     let mut environment = program.environment.clone();
     let entries = [
@@ -113,7 +113,7 @@ fn environment(
         ("NEX_AGENT_TLS_FIRST", data.tls_first.to_string()),
     ];
     environment.extend(entries.map(|(key, value)| (key.to_owned(), value)));
-    environment
+    Ok(environment)
 }
 
 /// Waits for the end; asks for it when the token says so. Returns how it ended.

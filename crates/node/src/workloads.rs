@@ -36,13 +36,26 @@ impl Workloads {
         })
     }
 
-    /// What the nexlet `agent_id` should run.
-    pub(crate) fn of_agent(&self, agent_id: &str) -> BTreeMap<String, StartWorkloadRequest> {
+    /// Gives `agent_id` what it has had, and what of its type no registered agent has: each workload
+    /// belongs to one agent. Returns all that it should run.
+    pub(crate) fn assign(
+        &self,
+        agent_id: &str,
+        register_type: &str,
+        is_registered: impl Fn(&str) -> bool,
+    ) -> BTreeMap<String, StartWorkloadRequest> {
         self.with(|all| {
-            all.iter()
-                .filter(|(_, workload)| workload.agent_id == agent_id)
-                .map(|(id, workload)| (id.clone(), workload.request.clone()))
-                .collect()
+            let mut assigned = BTreeMap::new();
+            for (id, workload) in all {
+                let is_mine = workload.agent_id == agent_id
+                    || (workload.request.workload_type == register_type
+                        && !is_registered(&workload.agent_id));
+                if is_mine {
+                    agent_id.clone_into(&mut workload.agent_id);
+                    assigned.insert(id.clone(), workload.request.clone());
+                }
+            }
+            assigned
         })
     }
 
@@ -67,7 +80,7 @@ mod tests {
             StartWorkloadRequest { namespace: "a".to_owned(), ..StartWorkloadRequest::default() };
         workloads.remember("w", Remembered { agent_id: "n".to_owned(), request });
         assert!(workloads.forget_of("w", "b").is_none());
-        assert_eq!(workloads.of_agent("n").len(), 1);
+        assert_eq!(workloads.assign("n", "javascript", |_| true).len(), 1);
         assert!(workloads.forget_of("w", "a").is_some());
         assert!(workloads.forget_of("w", "a").is_none());
     }

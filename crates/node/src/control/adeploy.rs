@@ -93,10 +93,14 @@ fn check(agent: &Agent, request: &StartWorkloadRequest) -> Result<(), Answer> {
 
 async fn start(shared: &Shared, agent_id: &str, request: StartWorkloadRequest) -> Answer {
     let id = Id::random().to_string();
-    let message = AgentStartWorkloadRequest {
-        request: request.clone(),
-        workload_creds: shared.minter.for_workload(),
+    let workload_creds = match shared.minter.for_workload(&id, &request) {
+        Ok(minted) => minted,
+        Err(error) => {
+            let description = "failed to mint workload nats connection";
+            return Answer::error(500, description, &error.to_string(), Code::NodeFailed);
+        }
     };
+    let message = AgentStartWorkloadRequest { request: request.clone(), workload_creds };
     let subject = subject::start_workload(&shared.node_id, agent_id, &id);
     let asked =
         shared.client.send_request(subject, nex_bus::request(encode(&message).into(), START_BOUND));

@@ -40,6 +40,7 @@ pub(super) fn answer(shared: &Shared, body: &[u8]) -> Answer {
     };
     Answer::ok(&AuctionResponse {
         bidder_id: shared.bids.make(agent_id, now),
+        node_id: shared.node_id.clone(),
         start_request_schema: agent.schema.text().to_owned(),
         supported_lifecycles: agent.lifecycles.clone(),
         xkey: agent.public_xkey.clone(),

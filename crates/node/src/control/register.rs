@@ -38,19 +38,24 @@ pub(super) async fn answer(shared: &Arc<Shared>, agent_id: &str, body: &[u8]) ->
     let token = request.register_token.clone();
     let agent = Agent::new(request, schema);
     let (name, register_type) = (agent.name.clone(), agent.register_type.clone());
+    let kind = register_type.clone();
     if let Err(duplicate) = shared.agents.register(agent_id, token.as_deref(), agent) {
         return refuse(500, "failed to update registration", &duplicate.to_string());
     }
     tracing::info!(agent.id = agent_id, agent.name = name, "nexlet registered");
     let id = agent_id.to_owned();
     shared.events.emit(&Event::AgentStarted { id, name, register_type }).await;
-    let (existing_state, rest) = restore::split(shared, agent_id);
+    let connection_data = match shared.minter.for_agent(agent_id) {
+        Ok(minted) => minted,
+        Err(error) => return refuse(500, "failed to mint nats connection", &error.to_string()),
+    };
+    let (existing_state, rest) = restore::split(shared, agent_id, &kind);
     if !rest.is_empty() {
         let work = restore::start_rest(Arc::clone(shared), agent_id.to_owned(), rest);
         shared.tasks.spawn("restore", OnFailure::Log, work);
     }
     Answer::ok(&RegisterAgentResponse {
-        connection_data: shared.minter.for_agent(),
+        connection_data,
         existing_state,
         message: String::new(),
         node_id: shared.node_id.clone(),
