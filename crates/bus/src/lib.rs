@@ -7,6 +7,7 @@
 
 pub mod connection;
 pub mod gather;
+pub mod kv;
 pub mod managed;
 pub mod objects;
 pub mod pool;
