@@ -13,6 +13,8 @@ pub mod codec;
 pub mod connection;
 pub mod error;
 pub mod event;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod log;
 pub mod node;
 pub mod start;

@@ -10,6 +10,8 @@ mod cache;
 pub mod detect;
 pub mod elf;
 mod files;
+#[doc(hidden)]
+pub mod fuzz;
 mod intake;
 pub mod reference;
 pub mod store;

@@ -130,6 +130,12 @@ pub fn fresh_xkey() -> String {
     nkeys::XKey::new().public_key()
 }
 
+/// The public half of a server key that nobody keeps: an id for a node that is only played.
+#[must_use]
+pub fn fresh_node_id() -> String {
+    KeyPair::new_server().public_key()
+}
+
 async fn report(name: String, event: Event) {
     match &event {
         Event::Connected => tracing::info!(connection = name, "connected to NATS"),

@@ -15,7 +15,7 @@ mod round_trip;
 pub mod service;
 pub mod streams;
 
-pub use async_nats::client::{RequestError, RequestErrorKind};
+pub use async_nats::client::{PublishError, RequestError, RequestErrorKind};
 pub use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 pub use async_nats::{Client, Message, StatusCode, Subject, Subscriber};
 pub use connection::{ConnectError, Settings, connect};

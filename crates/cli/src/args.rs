@@ -109,15 +109,18 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Run one nexlet; the node does this
-    #[command(hide = true)]
-    Nexlet(nexlet::NexletArgs),
+    /// Work with nexlets of your own
+    #[command(subcommand)]
+    Nexlet(nexlet::NexletCommand),
 }
 
 impl Command {
     /// Whether the process lives long and its log is for operators.
     pub(crate) fn is_daemon(&self) -> bool {
-        matches!(self, Self::Nexlet(_) | Self::Node(node::NodeCommand::Up(_)))
+        match self {
+            Self::Nexlet(command) => !matches!(command, nexlet::NexletCommand::Check(_)),
+            other => matches!(other, Self::Node(node::NodeCommand::Up(_))),
+        }
     }
 
     /// Nodes and nexlets have threads to spare for what waits; a request needs one.

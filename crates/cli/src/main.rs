@@ -61,7 +61,7 @@ impl Cli {
             Command::Doctor => commands::doctor::run(globals).await,
             Command::Version => commands::version::run(&globals),
             Command::Completions { shell } => commands::completions::run(shell),
-            Command::Nexlet(args) => commands::nexlet::run(args).await,
+            Command::Nexlet(command) => commands::nexlet::run(globals, command).await,
         }
     }
 }

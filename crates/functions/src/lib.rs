@@ -11,6 +11,8 @@ pub mod runtime;
 mod admission;
 mod artifact;
 mod dispatch;
+#[doc(hidden)]
+pub mod fuzz;
 mod guest_log;
 mod limits;
 mod nexlet;

@@ -1,16 +1,29 @@
-//! SDK for nexlets: implement [`Nexlet`], call [`run`].
+//! SDK for nexlets: implement [`Nexlet`], call [`run_process`]. `examples/ticker-nexlet.rs` is one.
 //!
 //! Owns: registration, the nexlet's micro service, heartbeats, the table of workloads, logs and events.
 //! Never: knows what a workload of a type is made of.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod logs;
+mod process;
+pub mod remote;
 mod run;
 mod server;
 mod table;
+mod task;
+pub mod variables;
 mod workload;
 
 pub use logs::{LogFeed, LogLine, LogSink};
+pub use process::{ProcessError, run_process};
 pub use run::{RunError, RunOptions, run};
+pub use task::{Facts, TaskWorkload};
 pub use workload::{Description, Ended, Nexlet, Start, StartFailure, Started, Status, Workload};
+
+/// What a nexlet's own code needs besides the types here.
+pub use async_trait::async_trait;
+pub use nex_api::workload::Lifecycle;
+pub use nex_api::{Code, log::Stream};

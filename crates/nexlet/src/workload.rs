@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use nex_api::event::StopError;
 use nex_api::workload::{Lifecycle, StartWorkloadRequest, WorkloadState};
 use nex_api::{Code, NatsConnectionData};
-use nex_bus::Client;
+use nex_bus::{Client, Settings};
 use nex_types::{Id, Namespace, WorkloadName};
+use serde::de::DeserializeOwned;
 
 use crate::LogFeed;
 
@@ -27,7 +28,7 @@ pub trait Nexlet: Send + Sync + fmt::Debug + 'static {
     async fn start(&self, start: Start) -> Result<Started, StartFailure>;
 
     /// Lets go of what workloads shared, after the last of them has ended.
-    async fn shutdown(&self);
+    async fn shutdown(&self) {}
 }
 
 /// One workload that runs. The SDK owns it; its state is asked, never pushed.
@@ -80,6 +81,28 @@ pub struct Start {
     pub logs: LogFeed,
     /// Whether it is started again from state, under an id that it had before.
     pub existing: bool,
+}
+
+impl Start {
+    /// Reads `run_request`.
+    ///
+    /// # Errors
+    /// When it is not such a `T`: the text that the caller gets.
+    pub fn run_request<T: DeserializeOwned>(&self) -> Result<T, StartFailure> {
+        serde_json::from_str(&self.request.run_request)
+            .map_err(|error| StartFailure::new(Code::StartRequestInvalid, error.to_string()))
+    }
+
+    /// Connects to NATS as the workload, with its own credentials.
+    ///
+    /// # Errors
+    /// When NATS cannot be reached or refuses them.
+    pub async fn connect(&self) -> Result<Client, StartFailure> {
+        let name = format!("workload-{}", self.id);
+        nex_bus::connect(&Settings::minted(self.connection.clone(), name))
+            .await
+            .map_err(|error| StartFailure::new(Code::SpawnFailed, error.to_string()))
+    }
 }
 
 /// A workload that was started.

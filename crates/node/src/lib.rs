@@ -10,11 +10,14 @@ mod config;
 mod control;
 mod events;
 mod feeds;
+#[doc(hidden)]
+pub mod fuzz;
 mod identity;
 mod minter;
 mod node;
 mod restore;
 mod schema;
+mod schema_bounds;
 mod supervise;
 mod workloads;
 

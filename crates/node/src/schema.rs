@@ -1,10 +1,16 @@
 //! Checks start requests against a nexlet's JSON schema, before anything is fetched.
 //!
-//! Owns: compiling, and a report that helps. Never: fetches a remote schema.
+//! Owns: compiling, and a report that helps. Never: fetches a remote schema, or takes one that costs
+//! more than its bounds: it is a stranger's text.
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{ValidationError, Validator};
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
+
+use crate::schema_bounds::{check_size, check_steps};
+
+/// Bytes that one compiled pattern may take.
+const PATTERN_LIMIT: usize = 1 << 20;
 
 /// A compiled schema and its text, which goes into bids verbatim.
 #[derive(Debug)]
@@ -27,9 +33,16 @@ pub(crate) enum SchemaError {
 
 impl Schema {
     pub(crate) fn compile(text: &str) -> Result<Self, SchemaError> {
+        check_size(text).map_err(|error| SchemaError::NotJson(error.to_string()))?;
         let document: Value =
             serde_json::from_str(text).map_err(|error| SchemaError::NotJson(error.to_string()))?;
-        let validator = jsonschema::validator_for(&document)
+        check_steps(&document).map_err(|error| SchemaError::NotASchema(error.to_string()))?;
+        // The linear engine, which Go peers have too: no pattern takes longer than its text.
+        let patterns =
+            PatternOptions::regex().size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_LIMIT);
+        let validator = jsonschema::options()
+            .with_pattern_options(patterns)
+            .build(&document)
             .map_err(|error| SchemaError::NotASchema(error.to_string()))?;
         Ok(Self { text: text.to_owned(), document, validator })
     }
@@ -167,5 +180,40 @@ mod tests {
             Err(SchemaError::NotASchema(_))
         ));
         assert!(Schema::compile("{}").is_ok());
+    }
+
+    #[test]
+    fn hostile_schemas_are_refused_or_harmless() {
+        let remote =
+            ["http://127.0.0.1:9/x", "https://example.org/x", "file:///etc/passwd", "nats://x"];
+        for target in remote {
+            let schema = json!({"$ref": target}).to_string();
+            let error = Schema::compile(&schema).expect_err(target);
+            assert!(matches!(error, SchemaError::NotASchema(_)), "{target}: {error}");
+            assert!(!error.to_string().contains("root:"), "{error}");
+        }
+        let deep = format!("{}{{}}{}", r#"{"not":"#.repeat(4000), "}".repeat(4000));
+        assert!(matches!(Schema::compile(&deep), Err(SchemaError::NotJson(_))));
+        let large = json!({"description": "x".repeat(900 << 10)}).to_string();
+        assert!(matches!(Schema::compile(&large), Err(SchemaError::NotJson(_))));
+        let pattern = json!({"pattern": "(((a{100}){100}){100}){100}"}).to_string();
+        assert!(matches!(Schema::compile(&pattern), Err(SchemaError::NotASchema(_))));
+    }
+
+    #[test]
+    fn loops_and_slow_patterns_end() {
+        let slow = json!({"properties": {"a": {"pattern": "^(a+)+$"}}}).to_string();
+        let slow = Schema::compile(&slow).unwrap();
+        assert!(slow.check(&json!({"a": format!("{}!", "a".repeat(100_000))})).is_err());
+        for looping in [
+            json!({"$ref": "#"}),
+            json!({"allOf": [{"$ref": "#"}, {"$ref": "#"}]}),
+            json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}),
+            json!({"not": {"$ref": "#"}}),
+        ] {
+            if let Ok(schema) = Schema::compile(&looping.to_string()) {
+                let _either = schema.check(&json!({"a": 1}));
+            }
+        }
     }
 }

@@ -5,6 +5,8 @@
 #![warn(missing_docs)]
 
 mod environment;
+#[doc(hidden)]
+pub mod fuzz;
 mod nexlet;
 mod output;
 mod plan;

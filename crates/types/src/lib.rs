@@ -6,6 +6,8 @@
 
 mod digest;
 mod duration;
+#[doc(hidden)]
+pub mod fuzz;
 mod id;
 mod name;
 mod reserved;

@@ -8,6 +8,7 @@ pub(crate) mod info;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod nexlet;
+mod nexlet_check;
 pub(crate) mod node;
 pub(crate) mod nodes;
 pub(crate) mod run;

@@ -1,25 +1,41 @@
 //! `nex nexlet TYPE`: the process in which one nexlet runs. The node launches it.
 //!
 //! Owns: turning what the node gave it into options, and ending when the node's pipe closes or a
-//! signal says so. Never: is typed by a person.
+//! signal says so. Never: is typed by a person; `nex nexlet check` is, and has a file of its own.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand};
 use nex_api::NatsConnectionData;
 use nex_nexlet::{Nexlet, RunOptions};
 use nex_sandbox::Tasks;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::nexlet_check::CheckArgs;
+use crate::args::Globals;
 use crate::error::CliError;
+
+/// What can be done with a nexlet.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NexletCommand {
+    /// Check that a nexlet, in whatever language, does what nodes and clients expect of it
+    Check(Box<CheckArgs>),
+    /// Run ours; the node does this
+    #[command(hide = true)]
+    Javascript(Box<NexletArgs>),
+    /// Run ours; the node does this
+    #[command(hide = true)]
+    Wasm(Box<NexletArgs>),
+    /// Run ours; the node does this
+    #[command(hide = true)]
+    Native(Box<NexletArgs>),
+}
 
 /// What the node passes at launch: in the environment, since it may be secret.
 #[derive(Debug, Args)]
 pub(crate) struct NexletArgs {
-    #[arg(value_enum)]
-    kind: NexletKind,
     /// Folder for this nexlet's caches and files
     #[arg(long)]
     directory: PathBuf,
@@ -55,7 +71,7 @@ pub(crate) struct NexletArgs {
 }
 
 /// The nexlets in this binary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NexletKind {
     Javascript,
     Wasm,
@@ -84,9 +100,18 @@ impl NexletKind {
     }
 }
 
-pub(crate) async fn run(args: NexletArgs) -> Result<(), CliError> {
+pub(crate) async fn run(globals: Globals, command: NexletCommand) -> Result<(), CliError> {
+    match command {
+        NexletCommand::Check(args) => super::nexlet_check::run(globals, *args).await,
+        NexletCommand::Javascript(args) => serve(NexletKind::Javascript, *args).await,
+        NexletCommand::Wasm(args) => serve(NexletKind::Wasm, *args).await,
+        NexletCommand::Native(args) => serve(NexletKind::Native, *args).await,
+    }
+}
+
+async fn serve(kind: NexletKind, args: NexletArgs) -> Result<(), CliError> {
     let tasks = Tasks::new();
-    let nexlet = build(&args, &tasks)?;
+    let nexlet = build(kind, &args, &tasks)?;
     let options = RunOptions {
         node_id: args.node_id,
         agent_id: args.agent_id,
@@ -135,8 +160,8 @@ fn decode(base64: &str) -> String {
     not(feature = "functions"),
     expect(unused_variables, reason = "only functions take the table of tasks")
 )]
-fn build(args: &NexletArgs, tasks: &Tasks) -> Result<Arc<dyn Nexlet>, CliError> {
-    match args.kind {
+fn build(kind: NexletKind, args: &NexletArgs, tasks: &Tasks) -> Result<Arc<dyn Nexlet>, CliError> {
+    match kind {
         #[cfg(feature = "functions")]
         NexletKind::Javascript => {
             functions(args, tasks, nex_functions::runtime::Language::JavaScript)
@@ -144,11 +169,11 @@ fn build(args: &NexletArgs, tasks: &Tasks) -> Result<Arc<dyn Nexlet>, CliError> 
         #[cfg(feature = "functions")]
         NexletKind::Wasm => functions(args, tasks, nex_functions::runtime::Language::Wasm),
         #[cfg(not(feature = "functions"))]
-        NexletKind::Javascript | NexletKind::Wasm => Err(left_out(args.kind)),
+        NexletKind::Javascript | NexletKind::Wasm => Err(left_out(kind)),
         #[cfg(feature = "services")]
         NexletKind::Native => services(args),
         #[cfg(not(feature = "services"))]
-        NexletKind::Native => Err(left_out(args.kind)),
+        NexletKind::Native => Err(left_out(kind)),
     }
 }
 

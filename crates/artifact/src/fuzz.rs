@@ -1,0 +1,55 @@
+//! Entry points for fuzzers: whatever the bytes are, they return.
+//!
+//! Owns: one function per parser of this crate. Never: part of the interface.
+
+use crate::{Reference, check_static, detect};
+
+/// What a file is, ELF headers included.
+pub fn fuzz_detect(data: &[u8]) {
+    let _either = detect(data, None);
+    let _either = detect(data, Some("x.ts"));
+    let _either = check_static(data);
+}
+
+/// References; what is accepted as an object names no other bucket and no path of the machine.
+pub fn fuzz_reference(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match Reference::parse(&text) {
+        Ok(Reference::Object { bucket, .. }) => {
+            assert!(
+                !bucket.is_empty() && !bucket.contains(['.', '/', ' ', '*', '>']),
+                "{bucket:?}"
+            );
+        }
+        Ok(Reference::File(path)) => assert!(path.is_absolute(), "{}", path.display()),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_an_answer(data in proptest::collection::vec(any::<u8>(), 0..300)) {
+            fuzz_detect(&data);
+            fuzz_reference(&data);
+        }
+
+        #[test]
+        fn so_have_bytes_that_begin_well(
+            head in proptest::sample::select(&[&b"\0asm"[..], b"\x7fELF\x02\x01\x01", b"#!", b"(module", b"MZ"][..]),
+            rest in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            fuzz_detect(&[head, &rest].concat());
+        }
+
+        #[test]
+        fn so_have_references(text in "(nats|file|data|https|oci|x)?:(//)?[-a-zA-Z0-9_./:%,;= ]{0,60}") {
+            fuzz_reference(text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Entry points for fuzzers: whatever the bytes are, they return.
+//!
+//! Owns: one function per parser of this crate. Never: part of the interface.
+
+use nex_api::workload::StartWorkloadRequest;
+
+use crate::plan::Plan;
+
+/// A program's `run_request`.
+pub fn fuzz_run_request(data: &[u8]) {
+    let run_request = String::from_utf8_lossy(data).into_owned();
+    let request = StartWorkloadRequest { run_request, ..StartWorkloadRequest::default() };
+    if let Ok(plan) = Plan::read(&request) {
+        assert!(plan.argv.iter().all(|argument| !argument.contains('\0')));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_an_answer(data in proptest::collection::vec(any::<u8>(), 0..200)) {
+            fuzz_run_request(&data);
+        }
+
+        #[test]
+        fn so_have_requests_that_are_nearly_good(
+            uri in "\\PC{0,10}", word in "[\0a-z]{0,6}", grace in "[-0-9.smh]{0,6}", port in any::<i64>(),
+            signal in "(SIGTERM|SIGINT|SIGKILL|x)",
+        ) {
+            let request = serde_json::json!({
+                "uri": uri, "argv": [word], "environment": {&word: word}, "expose_ports": [port],
+                "stop": {"signal": signal, "grace": grace},
+            });
+            fuzz_run_request(request.to_string().as_bytes());
+        }
+    }
+}
