@@ -5,12 +5,17 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod description;
+mod ingress;
+mod lameduck;
 mod logs;
 mod run;
 mod server;
 mod table;
 mod workload;
 
+pub use description::{Description, DescriptionError};
+pub use ingress::Ingress;
 pub use logs::{LogFeed, LogLine, LogSink};
 pub use run::{RunError, RunOptions, run};
-pub use workload::{Description, Ended, Nexlet, Start, StartFailure, Started, Status, Workload};
+pub use workload::{Ended, EventListener, Nexlet, Start, StartFailure, Started, Status, Workload};
