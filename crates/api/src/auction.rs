@@ -5,7 +5,7 @@
 use nex_types::Tags;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::nullable;
+use crate::codec::{nullable, present};
 use crate::workload::Lifecycle;
 
 /// The question.
@@ -32,6 +32,7 @@ pub struct AuctionResponse {
     #[serde(deserialize_with = "nullable")]
     pub start_request_schema: String,
     /// `null` when the nexlet named none.
+    #[serde(deserialize_with = "present")]
     pub supported_lifecycles: Option<Vec<Lifecycle>>,
     /// The agent's public xkey, not the node's.
     #[serde(deserialize_with = "nullable")]

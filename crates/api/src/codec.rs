@@ -6,7 +6,7 @@
 //! `null` as a whole is the zero message; an empty body is an error.
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A body that is not the message it should be. The text is for people; nobody may parse it.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,10 @@ pub fn decode<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, DecodeErr
     if body.is_empty() {
         return Err(DecodeError("unexpected end of JSON input".to_owned()));
     }
+    if is_list(body) && serde_json::from_slice::<T>(b"[]").is_err() {
+        // Else a list of a message's values, in the order of its keys, would be taken for it.
+        return Err(DecodeError("cannot unmarshal array into an object".to_owned()));
+    }
     let message: Option<T> =
         serde_json::from_slice(body).map_err(|error| DecodeError(error.to_string()))?;
     Ok(message.unwrap_or_default())
@@ -30,6 +34,31 @@ pub fn decode<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, DecodeErr
 #[must_use]
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     serde_json::to_vec(message).expect("wire messages have text keys and finite numbers")
+}
+
+fn is_list(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'[')
+}
+
+/// For required keys that keep `null` apart from the empty value.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer)
+}
+
+/// For numbers that are whole but for peers that send a fraction: `0`, not `0.0`, as Go prints.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(crate) fn whole_or_fraction<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
+    /// Up to here every whole number is exact.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() < EXACT {
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and in the range of i64")]
+        return to.serialize_i64(*number as i64);
+    }
+    to.serialize_f64(*number)
 }
 
 /// For required keys: `null` stands for the zero value.

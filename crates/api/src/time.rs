@@ -48,6 +48,12 @@ impl Time {
     }
 }
 
+impl From<&jiff::Zoned> for Time {
+    fn from(zoned: &jiff::Zoned) -> Self {
+        Self(zoned.timestamp())
+    }
+}
+
 impl Default for Time {
     fn default() -> Self {
         Self(Timestamp::from_second(ZERO_SECONDS).expect("year 1 is in range"))

@@ -206,7 +206,7 @@ pub struct CloneWorkloadRequest {
     #[serde(deserialize_with = "nullable")]
     pub new_target_xkey: String,
     /// Ours: whether the environment shall be sealed to `new_target_xkey` (section 13).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "nullable")]
     pub reseal: bool,
 }
 

@@ -32,6 +32,8 @@ mod tests {
 
     use super::*;
 
+    const HEADS: &[&[u8]] = &[b"\0asm", b"\x7fELF\x02\x01\x01", b"#!", b"(module", b"MZ"];
+
     proptest! {
         #[test]
         fn any_bytes_have_an_answer(data in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -41,7 +43,7 @@ mod tests {
 
         #[test]
         fn so_have_bytes_that_begin_well(
-            head in proptest::sample::select(&[&b"\0asm"[..], b"\x7fELF\x02\x01\x01", b"#!", b"(module", b"MZ"][..]),
+            head in proptest::sample::select(HEADS),
             rest in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             fuzz_detect(&[head, &rest].concat());

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{call, events, info, logs, ls, nexlet, node, nodes, run, stop, up, workload};
+use crate::commands::{
+    call, clone, events, info, lameduck, logs, ls, nexlet, node, nodes, run, stop, up, workload,
+};
 
 const LONG_ABOUT: &str =
     "Nex runs code on NATS: JavaScript and WebAssembly functions, and static Linux programs.
@@ -94,6 +96,10 @@ pub(crate) enum Command {
     Events(events::EventsArgs),
     /// Stop workloads, all copies of each
     Stop(stop::StopArgs),
+    /// Start a workload a second time, elsewhere if you like
+    Clone(clone::CloneArgs),
+    /// Send a node into lame duck mode: no more work, and its end after a delay
+    Lameduck(lameduck::LameduckArgs),
     /// Work with nodes
     #[command(subcommand)]
     Node(node::NodeCommand),

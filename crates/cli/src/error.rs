@@ -110,6 +110,11 @@ impl From<nex_client::Error> for CliError {
             }
             Error::TimedOut => Self::new(Kind::TimedOut, "the node did not answer in time")
                 .hint("see which nodes are there: nex nodes"),
+            Error::NotFound => {
+                Self::new(Kind::NotFound, error.to_string()).hint("see what runs: nex ls")
+            }
+            Error::NoBid => Self::new(Kind::NoBidder, error.to_string())
+                .hint("see nodes, their states and tags: nex nodes   nex info NODE"),
             other => Self::other(other.to_string()),
         }
     }

@@ -56,6 +56,8 @@ impl Cli {
             Command::Logs(args) => commands::logs::run(globals, args).await,
             Command::Events(args) => commands::events::run(globals, args).await,
             Command::Stop(args) => commands::stop::run(globals, args).await,
+            Command::Clone(args) => commands::clone::run(globals, args).await,
+            Command::Lameduck(args) => commands::lameduck::run(globals, args).await,
             Command::Node(command) => commands::node::run(globals, command).await,
             Command::Workload(command) => commands::workload::run(globals, command).await,
             Command::Doctor => commands::doctor::run(globals).await,

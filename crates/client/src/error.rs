@@ -17,6 +17,14 @@ pub enum Error {
     NoResponders,
     #[error("no answer in time")]
     TimedOut,
+    #[error("workload not found")]
+    NotFound,
+    #[error("no nodes available for placement")]
+    NoBid,
+    #[error("owning namespace not reported")]
+    OwnerUnknown,
+    #[error("ambiguous workload id")]
+    AmbiguousId,
     #[error("the answer is not understood: {0}")]
     Unreadable(String),
     #[error("NATS: {0}")]

@@ -11,7 +11,14 @@ use nex_types::Namespace;
 use crate::{Client, Error};
 
 /// Events of nodes and nexlets, which everybody may see.
-const NODE_EVENTS: [&str; 4] = ["NODESTARTED", "NODESTOPPED", "AGENTSTARTED", "AGENTSTOPPED"];
+const NODE_EVENTS: [&str; 6] = [
+    "NODESTARTED",
+    "NODELAMEDUCKSET",
+    "NODESTOPPED",
+    "AGENTSTARTED",
+    "AGENTLAMEDUCKSET",
+    "AGENTSTOPPED",
+];
 
 /// One line of a workload's log.
 #[derive(Debug, Clone, PartialEq, Eq)]

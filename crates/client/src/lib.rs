@@ -4,10 +4,13 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod clone;
 mod deploy;
 mod error;
 mod feed;
+mod lameduck;
 mod nodes;
+mod owner;
 mod workloads;
 
 use std::time::Duration;

@@ -7,6 +7,9 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod description;
+mod ingress;
+mod lameduck;
 mod logs;
 mod process;
 pub mod remote;
@@ -17,11 +20,13 @@ mod task;
 pub mod variables;
 mod workload;
 
+pub use description::{Description, DescriptionError};
+pub use ingress::Ingress;
 pub use logs::{LogFeed, LogLine, LogSink};
 pub use process::{ProcessError, run_process};
 pub use run::{RunError, RunOptions, run};
 pub use task::{Facts, TaskWorkload};
-pub use workload::{Description, Ended, Nexlet, Start, StartFailure, Started, Status, Workload};
+pub use workload::{Ended, EventListener, Nexlet, Start, StartFailure, Started, Status, Workload};
 
 /// What a nexlet's own code needs besides the types here.
 pub use async_trait::async_trait;

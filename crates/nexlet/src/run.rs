@@ -22,9 +22,10 @@ use nex_sandbox::{OnFailure, Tasks};
 use nex_types::Id;
 use tokio::sync::watch;
 
-use crate::server::{Server, endpoints};
+use crate::lameduck::Lameduck;
+use crate::server::Server;
 use crate::table::Table;
-use crate::{LogSink, Nexlet};
+use crate::{DescriptionError, LogSink, Nexlet};
 
 /// Twice as often as Go's 10 s, so that jitter flips nobody to degraded (section 5.4).
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -54,6 +55,8 @@ pub struct RunOptions {
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum RunError {
     #[error(transparent)]
+    Description(#[from] DescriptionError),
+    #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("the node did not answer the registration: {0}")]
     Silent(String),
@@ -65,10 +68,10 @@ pub enum RunError {
     Task(&'static str),
 }
 
-/// Runs `nexlet` until `shutdown` resolves, then drains it.
+/// Runs `nexlet` until `shutdown` resolves or its lame duck mode is over, then drains it.
 ///
 /// # Errors
-/// When it cannot connect, register or serve, or a part of it fails.
+/// When its description is not legal, or it cannot connect, register or serve, or a part of it fails.
 pub async fn run(
     nexlet: Arc<dyn Nexlet>,
     options: RunOptions,
@@ -76,6 +79,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let description = nexlet.describe();
+    description.check()?;
     let registered = register(&nexlet, &options).await?;
     let client = connect(&settings(registered.connection_data, &description.name)).await?;
     let (logs, log_task) = LogSink::new(client.clone());
@@ -83,8 +87,12 @@ pub async fn run(
     let (state, _) = watch::channel("running");
     let server = Arc::new(Server {
         description,
+        ingress: nexlet.ingress(),
+        event_listener: nexlet.event_listener(),
         nexlet,
+        node_id: options.node_id.clone(),
         agent_id: options.agent_id.clone(),
+        lameduck: Lameduck::default(),
         started: Time::now(),
         state,
         table: Table::default(),
@@ -93,13 +101,14 @@ pub async fn run(
         tasks: tasks.clone(),
         unannounced: watch::Sender::new(0),
     });
-    let service = start_service(&server, &options, &tasks).await?;
+    let service = start_service(&server, &tasks).await?;
     let heart = heartbeat(Arc::clone(&server), options.node_id, tasks.token());
     tasks.spawn("heartbeat", OnFailure::EndProcess, heart);
     let restored = Arc::clone(&server);
     tasks.spawn("restore", OnFailure::Log, restore(restored, registered.existing_state));
     let failed = tokio::select! {
         () = shutdown => None,
+        () = server.lameduck.end.passed() => None,
         name = tasks.failure() => Some(name),
     };
     drain(&server, service).await;
@@ -146,18 +155,13 @@ async fn register(
 }
 
 /// Endpoints before the first heartbeat: a healthy agent may be handed work at once.
-async fn start_service(
-    server: &Arc<Server>,
-    options: &RunOptions,
-    tasks: &Tasks,
-) -> Result<Running, RunError> {
+async fn start_service(server: &Arc<Server>, tasks: &Tasks) -> Result<Running, RunError> {
     let info = Info {
         name: server.description.name.clone(),
         version: server.description.version.clone(),
         description: String::new(),
     };
-    let endpoints = endpoints(&options.node_id, &options.agent_id);
-    serve(&server.client, info, endpoints, server.handler(), tasks)
+    serve(&server.client, info, server.endpoints(), server.handler(), tasks)
         .await
         .map_err(|error| RunError::Serve(error.to_string()))
 }

@@ -1,7 +1,7 @@
 //! The nexlet's micro service: one function per request (spec: control API, sections 2.3 and 2.4).
 //!
 //! Owns: STARTWORKLOAD, STOPWORKLOAD, GETWORKLOAD, QUERYWORKLOADS and both PINGs; starting, and
-//! watching for the end. Never: decides what a workload is.
+//! watching for the end. Never: decides what a workload is, or answers a request twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,9 @@ use futures::FutureExt;
 use nex_api::agent::{AGENT_ID_HEADER, AgentSummary};
 use nex_api::event::{Event, WorkloadStarted, WorkloadStopped};
 use nex_api::workload::{
-    AgentStartWorkloadRequest, ListWorkloadsRequest, NOT_FOUND, StartWorkloadFailure,
-    StartWorkloadRequest, StartWorkloadResponse, StopWorkloadRequest, StopWorkloadResponse,
+    AgentStartWorkloadRequest, CloneWorkloadRequest, ListWorkloadsRequest, NOT_FOUND,
+    StartWorkloadFailure, StartWorkloadRequest, StartWorkloadResponse, StopWorkloadRequest,
+    StopWorkloadResponse,
 };
 use nex_api::{Code, Time, decode, encode, subject};
 use nex_bus::Client;
@@ -20,8 +21,10 @@ use nex_sandbox::{OnFailure, Tasks};
 use nex_types::{Id, Namespace, WorkloadName, invent};
 use tokio::sync::watch;
 
+use crate::ingress::{self, Announcement};
+use crate::lameduck::{self, Lameduck};
 use crate::table::{Entry, Table};
-use crate::{Description, LogSink, Nexlet, Start, StartFailure};
+use crate::{Description, EventListener, Ingress, LogSink, Nexlet, Start, StartFailure, Started};
 
 /// The node answers its caller after 55 s; the nexlet gives up a little earlier.
 const START_BOUND: Duration = Duration::from_secs(54);
@@ -35,7 +38,11 @@ const NEXLET_ERROR: &str = "100";
 pub(crate) struct Server {
     pub(crate) nexlet: Arc<dyn Nexlet>,
     pub(crate) description: Description,
+    pub(crate) node_id: String,
     pub(crate) agent_id: String,
+    pub(crate) ingress: Option<Ingress>,
+    pub(crate) event_listener: Option<Arc<dyn EventListener>>,
+    pub(crate) lameduck: Lameduck,
     pub(crate) started: Time,
     pub(crate) state: watch::Sender<&'static str>,
     pub(crate) table: Table,
@@ -52,22 +59,33 @@ const GET: &str = "GetWorkload";
 const QUERY: &str = "QueryWorkloads";
 const PING: &str = "PingAgent";
 const PING_ALL: &str = "PingAllAgents";
-
-/// The endpoints, all in the queue group of the agent id.
-pub(crate) fn endpoints(node_id: &str, agent_id: &str) -> Vec<Endpoint> {
-    [
-        (START, subject::start_workload(node_id, agent_id, "*")),
-        (STOP, subject::agents(node_id, "STOPWORKLOAD.*")),
-        (GET, subject::agents(node_id, "GETWORKLOAD.*")),
-        (QUERY, subject::agents(node_id, "QUERYWORKLOADS")),
-        (PING, subject::agent_ping(node_id, agent_id)),
-        (PING_ALL, subject::agents(node_id, "PING")),
-    ]
-    .map(|(name, subject)| Endpoint { name, subject, queue_group: agent_id.to_owned() })
-    .into()
-}
+const LAMEDUCK: &str = "SetLameduck";
+const DISCOVERY: &str = "WorkloadDiscovery";
+const EVENTS: &str = "EventListener";
 
 impl Server {
+    /// The endpoints, all in the queue group of the agent id; the last two only where the nexlet has
+    /// what they are for.
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        let (node_id, agent_id) = (&self.node_id, &self.agent_id);
+        let always = [
+            (START, subject::start_workload(node_id, agent_id, "*")),
+            (STOP, subject::agents(node_id, "STOPWORKLOAD.*")),
+            (GET, subject::agents(node_id, "GETWORKLOAD.*")),
+            (QUERY, subject::agents(node_id, "QUERYWORKLOADS")),
+            (PING, subject::agent_ping(node_id, agent_id)),
+            (PING_ALL, subject::agents(node_id, "PING")),
+            (LAMEDUCK, subject::agents(node_id, "SETLAMEDUCK")),
+        ];
+        let ingress = self.ingress.as_ref();
+        let discovery = ingress.map(|i| (DISCOVERY, subject::ping_workload(&i.nexus, "*")));
+        let listener = self.event_listener.as_ref();
+        let events = listener.map(|_| (EVENTS, subject::agent_events(agent_id)));
+        let all = always.into_iter().chain(discovery).chain(events);
+        all.map(|(name, subject)| Endpoint { name, subject, queue_group: agent_id.clone() })
+            .collect()
+    }
+
     pub(crate) fn handler(self: &Arc<Self>) -> Handler {
         let server = Arc::clone(self);
         Arc::new(move |request| {
@@ -86,6 +104,10 @@ impl Server {
         if let Some(entry) = self.table.get(&id) {
             let (id, name) = (id.to_string(), entry.name.to_string());
             return Ok(StartWorkloadResponse { id, name, warnings: Vec::new() });
+        }
+        if self.lameduck.is_set() {
+            let message = "the nexlet is in lame duck mode and takes no new work";
+            return Err(StartFailure::new(Code::NodeStopping, message));
         }
         let AgentStartWorkloadRequest { request, workload_creds } = message;
         let (namespace, name) = identity(&request)?;
@@ -106,22 +128,25 @@ impl Server {
                 return Err(StartFailure::new(Code::NexletSilent, message));
             }
         };
-        let workload = started.workload;
-        let entry =
-            Entry { namespace, name: name.clone(), request, started: Time::now(), workload };
+        let Started { workload, warnings } = started;
+        let announcement = match (&self.ingress, workload.port()) {
+            (Some(ingress), Some(port)) => {
+                Some(Arc::new(Announcement::add(self, ingress, &id, port).await))
+            }
+            _ => None,
+        };
+        let started = Time::now();
+        let entry = Entry { namespace, name, request, started, workload, announcement };
+        let response =
+            StartWorkloadResponse { id: id.to_string(), name: entry.name.to_string(), warnings };
         self.unannounced.send_modify(|count| *count += 1);
         self.table.insert(id.clone(), entry.clone());
         self.emit_started(&id, &entry).await;
         let server = Arc::clone(self);
-        let watched = id.clone();
         self.tasks.spawn("workload end", OnFailure::Log, async move {
-            server.watch_end(watched, entry).await;
+            server.watch_end(id, entry).await;
         });
-        Ok(StartWorkloadResponse {
-            id: id.to_string(),
-            name: name.to_string(),
-            warnings: started.warnings,
-        })
+        Ok(response)
     }
 
     pub(crate) fn summary(&self) -> AgentSummary {
@@ -143,8 +168,11 @@ impl Server {
         match request.endpoint {
             START => self.answer_start(id, &request.body).await,
             STOP => self.answer_stop(id, &request.body).await,
-            GET => self.answer_get(id),
+            GET => self.answer_get(id, &request.body),
             QUERY => self.answer_query(&request.body),
+            LAMEDUCK => lameduck::answer(self, &request.body),
+            DISCOVERY => ingress::answer(self, id),
+            EVENTS => self.answer_event(request.body).await,
             _ => self.answer_ping(),
         }
     }
@@ -180,6 +208,9 @@ impl Server {
         };
         // Longer than the bound only when NATS is slow; the end goes on in the workload's own task.
         let _slow = tokio::time::timeout(STOP_BOUND, entry.workload.stop()).await;
+        if let Some(announcement) = &entry.announcement {
+            announcement.remove(&self.client).await;
+        }
         Answer::ok(&StopWorkloadResponse {
             id: id.to_owned(),
             message: String::new(),
@@ -188,7 +219,11 @@ impl Server {
         })
     }
 
-    fn answer_get(&self, id: &str) -> Answer {
+    /// Whose the workload is, the node checks: it is the one that knows its caller.
+    fn answer_get(&self, id: &str, body: &[u8]) -> Answer {
+        if let Err(error) = decode::<CloneWorkloadRequest>(body) {
+            return failed(&error.to_string());
+        }
         match Id::parse(id).ok().and_then(|id| self.table.get(&id)) {
             Some(entry) => Answer::ok(&entry.request),
             None => Answer::Silence,
@@ -198,8 +233,16 @@ impl Server {
     fn answer_query(&self, body: &[u8]) -> Answer {
         match decode::<ListWorkloadsRequest>(body) {
             Ok(request) => Answer::ok(&self.table.list(&request)),
-            Err(error) => Answer::error_with_body(NEXLET_ERROR, &error.to_string(), Vec::new()),
+            Err(error) => failed(&error.to_string()),
         }
+    }
+
+    /// A feed, but who asks for a reply gets one.
+    async fn answer_event(&self, message: bytes::Bytes) -> Answer {
+        if let Some(listener) = &self.event_listener {
+            listener.hear(message).await;
+        }
+        Answer::Reply { body: Vec::new(), headers: Vec::new() }
     }
 
     fn answer_ping(&self) -> Answer {
@@ -216,8 +259,17 @@ impl Server {
     }
 
     async fn watch_end(self: Arc<Self>, id: Id, entry: Entry) {
-        let ended = entry.workload.ended().await;
+        let ended = tokio::select! {
+            ended = entry.workload.ended() => ended,
+            () = self.lameduck.stop.passed() => {
+                entry.workload.stop().await;
+                entry.workload.ended().await
+            }
+        };
         self.table.remove(&id);
+        if let Some(announcement) = &entry.announcement {
+            announcement.remove(&self.client).await;
+        }
         let event = Event::WorkloadStopped(WorkloadStopped {
             error: ended.error,
             id: id.to_string(),
@@ -245,6 +297,11 @@ impl Server {
             tracing::warn!(%error, event = event.type_token(), "event not published");
         }
     }
+}
+
+/// An error reply without a body.
+pub(crate) fn failed(why: &str) -> Answer {
+    Answer::error_with_body(NEXLET_ERROR, why, Vec::new())
 }
 
 /// Namespace and name, checked; a name is invented when none is given.

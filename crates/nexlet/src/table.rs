@@ -10,6 +10,7 @@ use nex_api::workload::{ListWorkloadsRequest, StartWorkloadRequest, WorkloadSumm
 use nex_types::{Id, Namespace, WorkloadName};
 
 use crate::Workload;
+use crate::ingress::Announcement;
 
 /// One workload.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) request: StartWorkloadRequest,
     pub(crate) started: Time,
     pub(crate) workload: Arc<dyn Workload>,
+    /// Set when it takes traffic from outside.
+    pub(crate) announcement: Option<Arc<Announcement>>,
 }
 
 /// All of them. A std mutex over short sections: nothing awaits inside.

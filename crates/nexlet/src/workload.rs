@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use nex_api::event::StopError;
-use nex_api::workload::{Lifecycle, StartWorkloadRequest, WorkloadState};
+use nex_api::workload::{StartWorkloadRequest, WorkloadState};
 use nex_api::{Code, NatsConnectionData};
 use nex_bus::{Client, Settings};
 use nex_types::{Id, Namespace, WorkloadName};
 use serde::de::DeserializeOwned;
 
-use crate::LogFeed;
+use crate::{Description, Ingress, LogFeed};
 
 /// A type of workload.
 #[async_trait]
@@ -29,6 +30,24 @@ pub trait Nexlet: Send + Sync + fmt::Debug + 'static {
 
     /// Lets go of what workloads shared, after the last of them has ended.
     async fn shutdown(&self) {}
+
+    /// Where its workloads are reached from outside; with it, those that have a port are announced and
+    /// PINGWORKLOAD is answered. Asked once, before anything is served.
+    fn ingress(&self) -> Option<Ingress> {
+        None
+    }
+
+    /// What hears `$NEX.FEED.<agent id>.events`. Asked once, before anything is served.
+    fn event_listener(&self) -> Option<Arc<dyn EventListener>> {
+        None
+    }
+}
+
+/// Hears what anybody publishes for one nexlet. The bytes are a stranger's.
+#[async_trait]
+pub trait EventListener: Send + Sync + fmt::Debug + 'static {
+    /// Called per message, several at the same time; a minute is the longest it may take.
+    async fn hear(&self, message: Bytes);
 }
 
 /// One workload that runs. The SDK owns it; its state is asked, never pushed.
@@ -43,23 +62,11 @@ pub trait Workload: Send + Sync + fmt::Debug + 'static {
 
     /// Waits until nothing is left of it, asked or unasked. Many may wait, before and after.
     async fn ended(&self) -> Ended;
-}
 
-/// What a nexlet says of itself at registration.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Description {
-    /// Also the micro service's name: `[A-Za-z0-9_-]+`.
-    pub name: String,
-    /// The workload type.
-    pub register_type: String,
-    /// SemVer.
-    pub version: String,
-    /// For people.
-    pub description: String,
-    /// Which lifecycles it takes.
-    pub lifecycles: Vec<Lifecycle>,
-    /// JSON schema of `run_request`.
-    pub schema: String,
+    /// The port on which it takes traffic from outside, for [`Nexlet::ingress`].
+    fn port(&self) -> Option<u16> {
+        None
+    }
 }
 
 /// A workload to start.

@@ -9,7 +9,7 @@ use nex_api::Time;
 use nex_api::node::NodeState;
 use nex_bus::connection::NEX_INBOX;
 use nex_bus::{ConnectError, Settings, connect};
-use nex_sandbox::Tasks;
+use nex_sandbox::{Deadline, Tasks};
 use nex_types::Tags;
 use tokio::sync::watch;
 
@@ -58,10 +58,11 @@ impl Config {
             node_name: self.name.clone(),
             public_xkey: identity.public_xkey().to_owned(),
             version: self.version.clone(),
-            tags,
+            fixed_tags: tags,
             started: Time::now(),
             started_at: Instant::now(),
             state: watch::Sender::new(NodeState::Starting),
+            lameduck: Deadline::default(),
             events: Events::new(client.clone(), identity.node_id().to_owned()),
             client,
             agents: Agents::default(),

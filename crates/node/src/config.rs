@@ -23,6 +23,8 @@ pub struct Config {
     pub commit: String,
     /// How the node reaches NATS.
     pub connection: Settings,
+    /// Whether nexlets that the node did not launch may ask to be its own (RREGISTER).
+    pub allow_remote_agents: bool,
     /// The nexlets to keep running.
     pub nexlets: Vec<NexletProgram>,
 }

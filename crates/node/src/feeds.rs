@@ -48,7 +48,9 @@ impl Feeds {
                     }
                 }
                 Some(message) = ends.next() => {
-                    if let Ok(event) = decode::<WorkloadStopped>(&message.payload)
+                    // What lame duck mode ends is not over: the node's next start takes it up again.
+                    if !shared.is_lameduck()
+                        && let Ok(event) = decode::<WorkloadStopped>(&message.payload)
                         && shared.workloads.forget_of(&event.id, &event.namespace).is_some()
                     {
                         tracing::info!(workload.id = event.id, "workload ended by itself");

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! Built ─spawn─► starting ─nexlets spawned─► running ─drain─► stopping ─► nexlets ended ─► stopped
+//!                    └──────── LAMEDUCK ─────────┴─► lameduck ─delay over, drain─┘
 //! ```
 
 use std::sync::Arc;
@@ -64,7 +65,8 @@ impl Built {
             version: config.version.clone(),
             description: format!("Commit: {} | Build date: unknown", config.commit),
         };
-        let endpoints = endpoints(&shared.node_id);
+        let remote_nexus = config.allow_remote_agents.then_some(config.nexus.as_str());
+        let endpoints = endpoints(&shared.node_id, remote_nexus);
         let service = serve(&shared.client, info, endpoints, handler(Arc::clone(&shared)), &tasks)
             .await
             .map_err(|error| error.to_string())?;
@@ -81,7 +83,14 @@ impl Built {
             let keeper = supervise(Arc::clone(&shared), program, tasks.clone(), child_token);
             nexlets.spawn("nexlet", OnFailure::EndProcess, keeper);
         }
-        shared.state.send_replace(NodeState::Running);
+        shared.state.send_if_modified(|state| {
+            // It may have been told meanwhile that it is a lame duck.
+            let was_starting = *state == NodeState::Starting;
+            if was_starting {
+                *state = NodeState::Running;
+            }
+            was_starting
+        });
         Ok(Node { shared, tasks, nexlets, n_nexlets, service, nexlet_token, _directory: directory })
     }
 }
@@ -127,6 +136,11 @@ impl Node {
         }
     }
 
+    /// Waits until lame duck mode is over and the node is to be drained; for ever when it is in none.
+    pub async fn lameduck_over(&self) {
+        self.shared.lameduck.passed().await;
+    }
+
     /// Ends everything in order: no more bids, nexlets drain and end, the service, the connection.
     pub async fn drain(self) {
         let shared = self.shared;
@@ -150,7 +164,7 @@ fn started(shared: &Shared, config: &Config) -> Event {
         id: shared.node_id.clone(),
         name: config.name.clone(),
         nexus: config.nexus.clone(),
-        tags: shared.tags.clone(),
+        tags: shared.tags(),
         event_type: NODE_STARTED_TYPE.to_owned(),
     })
 }

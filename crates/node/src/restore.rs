@@ -22,6 +22,9 @@ type Requests = BTreeMap<String, AgentStartWorkloadRequest>;
 
 /// The workloads that the nexlet should run: those that fit into half of a message, and the rest.
 pub(crate) fn split(shared: &Shared, agent_id: &str, register_type: &str) -> (Requests, Requests) {
+    if shared.is_lameduck() {
+        return (Requests::new(), Requests::new());
+    }
     let with_credentials = |(id, request): (String, StartWorkloadRequest)| match shared
         .minter
         .for_workload(&id, &request)

@@ -52,6 +52,11 @@ pub(crate) async fn supervise(
             }
             Err(error) => format!("cannot be started: {error}"),
         };
+        if shared.is_lameduck() {
+            // A lame duck starts nothing again.
+            token.cancelled().await;
+            return;
+        }
         let restart = restarts.ended(started, Instant::now());
         shared.agents.set_degraded(&agent_id, restart.degraded);
         tracing::error!(

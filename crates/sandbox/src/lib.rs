@@ -10,6 +10,8 @@
 )]
 #![warn(missing_docs)]
 
+#[cfg(feature = "tasks")]
+mod deadline;
 mod identity;
 #[cfg(feature = "tasks")]
 mod program;
@@ -17,6 +19,8 @@ mod program;
 mod tasks;
 mod tree;
 
+#[cfg(feature = "tasks")]
+pub use deadline::Deadline;
 pub use identity::ProcessIdentity;
 #[cfg(feature = "tasks")]
 pub use program::{Child, Exit, Program, Spawner, Stdin};

@@ -14,7 +14,7 @@ use nex_api::Code;
 use nex_api::start::{NativeRequest, schema_text};
 use nex_api::workload::{Lifecycle, fact};
 use nex_artifact::{Artifact, Store, check_static_file};
-use nex_nexlet::{Description, Nexlet, Start, StartFailure, Started};
+use nex_nexlet::{Description, Ingress, Nexlet, Start, StartFailure, Started};
 use nex_sandbox::{Program, Spawner, Tasks};
 use nex_types::{Id, WorkloadName};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -38,6 +38,8 @@ pub struct Options {
     pub run_dir: PathBuf,
     /// Where artifacts come from.
     pub store: Store,
+    /// Where programs with `expose_ports` are reached from outside, if that is to be announced.
+    pub ingress: Option<Ingress>,
 }
 
 /// A nexlet that could not be made.
@@ -56,6 +58,7 @@ pub struct NativeNexlet {
     node_id: String,
     run_dir: PathBuf,
     store: Store,
+    ingress: Option<Ingress>,
     /// Its thread lives as long as this: the kernel kills programs when it ends.
     spawner: Arc<Spawner>,
     tasks: Tasks,
@@ -69,7 +72,7 @@ impl NativeNexlet {
     /// # Errors
     /// When the folder cannot be used, or the system gives no thread.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let Options { node_id, run_dir, store } = options;
+        let Options { node_id, run_dir, store, ingress } = options;
         programs::prepare(&run_dir)
             .map_err(|source| OpenError::RunFolder { path: run_dir.clone(), source })?;
         let spawner = Spawner::start().map_err(|source| OpenError::Spawner { source })?;
@@ -78,6 +81,7 @@ impl NativeNexlet {
             node_id,
             run_dir,
             store,
+            ingress,
             spawner: Arc::new(spawner),
             tasks: Tasks::new(),
             _kill_on_drop: kill.clone().drop_guard(),
@@ -149,6 +153,7 @@ impl Nexlet for NativeNexlet {
             stop: plan.stop,
             logs: start.logs,
             facts: facts(&artifact, &plan),
+            port: plan.ports.first().copied(),
         };
         let launching = workload::launch(
             launch,
@@ -158,6 +163,10 @@ impl Nexlet for NativeNexlet {
         );
         let workload = launching.await.map_err(|error| plan::not_spawned(&error))?;
         Ok(Started { workload: Arc::new(workload), warnings: Vec::new() })
+    }
+
+    fn ingress(&self) -> Option<Ingress> {
+        self.ingress.clone()
     }
 
     async fn shutdown(&self) {

@@ -49,6 +49,8 @@ pub(crate) struct Launch {
     pub(crate) stop: StopPlan,
     pub(crate) logs: LogFeed,
     pub(crate) facts: BTreeMap<String, String>,
+    /// The first of the ports that it exposes; what ingress components are told.
+    pub(crate) port: Option<u16>,
 }
 
 /// A handle to a running program. When the last one is dropped, the program is killed.
@@ -57,6 +59,7 @@ pub(crate) struct NativeWorkload {
     state: watch::Receiver<State>,
     stop: CancellationToken,
     facts: BTreeMap<String, String>,
+    port: Option<u16>,
     _kill: DropGuard,
 }
 
@@ -118,6 +121,10 @@ impl Workload for NativeWorkload {
         let _owner_gone = state.wait_for(|state| *state != State::Running).await;
     }
 
+    fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     async fn ended(&self) -> Ended {
         let mut state = self.state.clone();
         let is_ended = |state: &State| matches!(state, State::Ended(_));
@@ -139,7 +146,7 @@ async fn own(
     kill: CancellationToken,
     ready: oneshot::Sender<io::Result<NativeWorkload>>,
 ) {
-    let Launch { program, marker, folder, stop: plan, logs, mut facts } = launch;
+    let Launch { program, marker, folder, stop: plan, logs, mut facts, port } = launch;
     let child = match spawn(&spawner, program).await {
         Ok(child) => child,
         Err(error) => {
@@ -153,7 +160,7 @@ async fn own(
     let orders = Orders { plan, stop: CancellationToken::new(), kill: kill.clone() };
     let (stop, _kill) = (orders.stop.clone(), kill.drop_guard());
     // A handle that nobody takes comes back; dropped here and now, it kills.
-    drop(ready.send(Ok(NativeWorkload { state: seen, stop, facts, _kill })));
+    drop(ready.send(Ok(NativeWorkload { state: seen, stop, facts, port, _kill })));
     let ended = run(child, marker, &orders, &logs, &state).await;
     remove(folder).await;
     state.send_replace(State::Ended(ended));

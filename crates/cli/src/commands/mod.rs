@@ -1,10 +1,12 @@
 //! One file per command: its arguments, what it does, its tests.
 
 pub(crate) mod call;
+pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod info;
+pub(crate) mod lameduck;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod nexlet;

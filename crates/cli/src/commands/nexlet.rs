@@ -65,6 +65,12 @@ pub(crate) struct NexletArgs {
     tls_key: String,
     #[arg(long, env = "NEX_AGENT_TLS_FIRST", default_value = "false", action = clap::ArgAction::Set)]
     tls_first: bool,
+    /// The nexus of its node; the name is a convention of the Go implementation
+    #[arg(long, default_value = "nexus")]
+    nexus: String,
+    /// Address under which exposed ports are announced; nothing is announced without it
+    #[arg(long)]
+    ingress_host: Option<String>,
     /// Folders from which `file://` artifacts may be taken
     #[arg(long)]
     allow_files: Vec<PathBuf>,
@@ -221,6 +227,10 @@ fn services(args: &NexletArgs) -> Result<Arc<dyn Nexlet>, CliError> {
         node_id: args.node_id.clone(),
         run_dir: args.directory.join("run"),
         store,
+        ingress: args.ingress_host.clone().map(|host| {
+            let nexus = args.nexus.clone();
+            nex_nexlet::Ingress { nexus, host }
+        }),
     })
     .map_err(|error| CliError::chain(&error))?;
     Ok(Arc::new(nexlet))

@@ -1,14 +1,15 @@
 //! `nex node …`: the noun verbs for nodes.
 //!
-//! Owns: `node up`. `list` and `info` are those of `nex nodes` and `nex info`. Never: starts a server.
+//! Owns: `node up`. `list`, `info` and `lameduck` are those of the short verbs. Never: starts a server.
 
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
 
+use super::lameduck::LameduckArgs;
 use super::nodes::NodesArgs;
 use super::served::{self, NodeArgs, Signals};
-use super::{info, nodes};
+use super::{info, lameduck, nodes};
 use crate::args::Globals;
 use crate::error::CliError;
 use crate::ui;
@@ -22,6 +23,9 @@ pub(crate) enum NodeCommand {
     List(NodesArgs),
     /// Show one node and its nexlets
     Info(NodeInfoArgs),
+    /// Send a node into lame duck mode: no more work, and its end after a delay
+    #[command(visible_alias = "down")]
+    Lameduck(LameduckArgs),
 }
 
 #[derive(Debug, Args)]
@@ -37,6 +41,7 @@ pub(crate) async fn run(globals: Globals, command: NodeCommand) -> Result<(), Cl
     match command {
         NodeCommand::Up(args) => up(&globals, &args).await,
         NodeCommand::List(args) => nodes::run(globals, args).await,
+        NodeCommand::Lameduck(args) => lameduck::run(globals, args).await,
         NodeCommand::Info(args) => {
             let _all_is_shown = args.full;
             info::node(&globals, &args.node).await

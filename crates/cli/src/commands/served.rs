@@ -38,6 +38,12 @@ pub(crate) struct NodeArgs {
     /// Folder from which file:// artifacts may be taken; repeatable
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_files: Vec<PathBuf>,
+    /// Let nexlets from anywhere register with this node
+    #[arg(long, env = "NEX_ALLOW_REMOTE_AGENT_REGISTRATION")]
+    pub(crate) allow_remote_agent_registration: bool,
+    /// Announce services with exposed ports to ingress components, as reached at this address
+    #[arg(long, env = "NEX_INGRESS_HOST", value_name = "ADDRESS")]
+    pub(crate) ingress_host: Option<String>,
 }
 
 /// The signals that end a node.
@@ -85,7 +91,7 @@ pub(crate) async fn start(
     directory: StateDir,
 ) -> Result<Node, CliError> {
     let identity = Identity::load(&directory).map_err(|error| CliError::chain(&error))?;
-    let nexlets = nexlets(directory.path(), &args.allow_files)?;
+    let nexlets = nexlets(directory.path(), args)?;
     let config = Config {
         name: args.node_name.clone().unwrap_or_else(|| node_name(directory.path())),
         nexus: args.nexus.clone(),
@@ -93,6 +99,7 @@ pub(crate) async fn start(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: "development".to_owned(),
         connection,
+        allow_remote_agents: args.allow_remote_agent_registration,
         nexlets,
     };
     let built = config.build(directory, &identity).await.map_err(|error| match error {
@@ -112,6 +119,7 @@ pub(crate) async fn wait_ready(node: &Node, signals: &mut Signals) -> bool {
             true
         }
         () = signals.recv() => false,
+        () = node.lameduck_over() => false,
     }
 }
 
@@ -120,10 +128,11 @@ pub(crate) fn runs_services(node: &Node) -> bool {
     node.healthy_nexlets().iter().any(|name| name == NexletKind::Native.as_str())
 }
 
-/// Waits for a signal or for the failure of a part of the node, then ends everything in order.
+/// Waits for a signal, for the end of lame duck mode or for the failure of a part of the node, then ends everything in order.
 pub(crate) async fn until_stopped(node: Node, signals: &mut Signals) -> Result<(), CliError> {
     let failed = tokio::select! {
         () = signals.recv() => None,
+        () = node.lameduck_over() => None,
         name = node.failure() => Some(name),
     };
     node.drain().await;
@@ -165,14 +174,18 @@ fn node_name(directory: &Path) -> String {
     name
 }
 
-fn nexlets(directory: &Path, allow_files: &[PathBuf]) -> Result<Vec<NexletProgram>, CliError> {
+fn nexlets(directory: &Path, node: &NodeArgs) -> Result<Vec<NexletProgram>, CliError> {
     let path = std::env::current_exe().map_err(|error| CliError::chain(&error))?;
     let program = |kind: NexletKind| {
         let name = kind.as_str();
         let own = directory.join("nexlets").join(name);
         let mut args = vec!["nexlet".to_owned(), name.to_owned()];
         args.extend(["--directory".to_owned(), own.to_string_lossy().into_owned()]);
-        for allowed in allow_files {
+        args.push(format!("--nexus={}", node.nexus));
+        if let Some(host) = &node.ingress_host {
+            args.push(format!("--ingress-host={host}"));
+        }
+        for allowed in &node.allow_files {
             args.extend(["--allow-files".to_owned(), allowed.to_string_lossy().into_owned()]);
         }
         NexletProgram {

@@ -1,15 +1,16 @@
 //! `nex workload …`: the noun verbs, in the form of the Go command line.
 //!
-//! Owns: `start` with a bare start request. `stop` and `list` are those of the short verbs. Never:
+//! Owns: `start` with a bare start request. `stop`, `list` and `clone` are those of the short verbs. Never:
 //! uploads a file (`nex run` does).
 
 use clap::{Args, Subcommand, ValueEnum};
 use nex_api::workload::{Lifecycle, StartWorkloadRequest};
 use nex_types::Tags;
 
+use super::clone::CloneArgs;
 use super::served::parse_tags;
 use super::stop::StopArgs;
-use super::{ls, run, stop};
+use super::{clone, ls, run, stop};
 use crate::args::Globals;
 use crate::error::CliError;
 use crate::ui;
@@ -25,6 +26,9 @@ pub(crate) enum WorkloadCommand {
     /// List workloads
     #[command(visible_alias = "ls")]
     List(ListArgs),
+    /// Start a workload a second time, elsewhere if you like
+    #[command(visible_aliases = ["cp", "copy"])]
+    Clone(CloneArgs),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +71,7 @@ pub(crate) async fn run(globals: Globals, command: WorkloadCommand) -> Result<()
     match command {
         WorkloadCommand::Start(args) => start(&globals, args).await,
         WorkloadCommand::Stop(args) => stop::run(globals, args).await,
+        WorkloadCommand::Clone(args) => clone::run(globals, args).await,
         WorkloadCommand::List(args) => ls::list(&globals, &args.filter).await,
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn answer(shared: &Shared, body: &[u8]) -> Answer {
         .collect();
     let question = Question {
         state: *shared.state.borrow(),
-        tags: &shared.tags,
+        tags: &shared.tags(),
         wanted: &request.tags,
         agent_type: &request.agent_type,
     };

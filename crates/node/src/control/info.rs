@@ -12,7 +12,7 @@ pub(super) fn answer(shared: &Shared) -> Answer {
     Answer::ok(&NodeInfoResponse {
         node_agent_summaries: shared.agents.summaries(),
         node_id: shared.node_id.clone(),
-        tags: shared.tags.clone(),
+        tags: shared.tags(),
         uptime: format_go(shared.started_at.elapsed()),
         version: shared.version.clone(),
         xkey: shared.public_xkey.clone(),

@@ -14,7 +14,8 @@ pub(super) fn answer(shared: &Shared, body: &[u8]) -> Answer {
         Ok(request) => request,
         Err(error) => return malformed("failed to unmarshal ping request", &error),
     };
-    if !matches_tags(&request.filter, &shared.tags) {
+    let tags = shared.tags();
+    if !matches_tags(&request.filter, &tags) {
         return Answer::Silence;
     }
     Answer::ok(&NodePingResponse {
@@ -22,7 +23,7 @@ pub(super) fn answer(shared: &Shared, body: &[u8]) -> Answer {
         node_id: shared.node_id.clone(),
         start_time: shared.started,
         state: *shared.state.borrow(),
-        tags: shared.tags.clone(),
+        tags,
         version: shared.version.clone(),
         xkey: shared.public_xkey.clone(),
     })

@@ -146,7 +146,9 @@ async fn what_a_killed_nexlet_left_is_ended_by_the_next() {
     until_n_processes(&id, 3).await;
     let store = Store::open(folder.path().join("cache"), Vec::new()).unwrap();
     let node_id = "NODE".to_owned();
-    let nexlet = NativeNexlet::open(Options { node_id, run_dir: run_dir.clone(), store }).unwrap();
+    let nexlet =
+        NativeNexlet::open(Options { node_id, run_dir: run_dir.clone(), store, ingress: None })
+            .unwrap();
     assert_eq!(processes(&id), Vec::<i32>::new());
     assert_eq!(left.wait().await.unwrap(), Exit::Signal(9));
     assert!(!run_dir.join(id.as_str()).exists());

@@ -44,8 +44,12 @@ impl Fixture {
         let store = Store::open(folder.path().join("cache"), vec![programs::folder()]).unwrap();
         let (tasks, (logs, publishing)) = (Tasks::new(), LogSink::new(client.clone()));
         tasks.spawn("log publisher", OnFailure::Log, publishing);
-        let options =
-            Options { node_id: "NODE".to_owned(), run_dir: folder.path().join("run"), store };
+        let options = Options {
+            node_id: "NODE".to_owned(),
+            run_dir: folder.path().join("run"),
+            store,
+            ingress: None,
+        };
         let nexlet = NativeNexlet::open(options).unwrap();
         Self { nexlet, client, server, logs, tasks, folder }
     }
