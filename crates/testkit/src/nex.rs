@@ -300,6 +300,18 @@ impl Nex {
         Ok(status)
     }
 
+    /// Waits for the node to end by itself, as after lame duck mode.
+    ///
+    /// # Panics
+    /// When it goes on.
+    pub async fn node_ends(&mut self, within: Duration) -> ExitStatus {
+        let node = self.node.as_mut().expect("the node runs");
+        let status = node.exit(within).await.or_panic();
+        self.family.alive();
+        self.node = None;
+        status
+    }
+
     /// Kills the node process alone (SIGKILL); what it started goes on.
     pub async fn kill9(&mut self) {
         self.family.alive();

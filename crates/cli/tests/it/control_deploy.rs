@@ -4,7 +4,8 @@
 //! 2. The start request must be JSON (check 15) and fit the schema (check 14), or is 400; an unknown type is 404.
 //! 3. The same body again gets the same reply and starts nothing twice; another body on that bid is not answered.
 //! 4. A failed start is the nexlet's own reply: code 100, its text, `{id, name}` (check 17).
-//! 5. UNDEPLOY answers within a second: stopped, or the not-found body without an error header (check 18).
+//! 5. A bid is over after its life (check 12).
+//! 6. UNDEPLOY answers within a second: stopped, or the not-found body without an error header (check 18).
 
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,22 @@ async fn the_same_deploy_again_starts_nothing_twice() {
     let error = world.client.send_request(subject, request).await.unwrap_err();
     assert_eq!(error.kind(), async_nats::RequestErrorKind::TimedOut);
     assert_eq!(world.ids().await.len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_old_bid_is_not_answered() {
+    let world = World::up().await;
+    let (subject, made) = (format!("ADEPLOY.{}", bid(&world, "javascript").await), Instant::now());
+    // As long as it lives, a body that is no message is 400.
+    eventually("the bid is over", Duration::from_secs(14), async || {
+        let replies = world.replies(&subject, "{").await;
+        if replies.is_empty() { Ok(()) } else { Err(made.elapsed()) }
+    })
+    .await;
+    assert!(made.elapsed() >= Duration::from_secs(10), "{:?}", made.elapsed());
+    let late = world.replies(&subject, deploy_body("default", "x", "x")).await;
+    assert!(late.is_empty(), "{late:#?}");
     world.finish().await;
 }
 

@@ -1,20 +1,19 @@
 //! The control API's refusals, to raw requests of any client (spec: control API, section 2.4).
 //!
-//! 1. A body that is not the message is 400, with both headers and `{error_id, error}` (checks 4, 16).
+//! 1. J26: a body that is not the message is 400, with both headers and `{error_id, error}` (checks 4, 16).
 //! 2. Another namespace in the body is a 403 that names both (check 13).
 //! 3. Where silence is demanded there is none who answers: unmatched tags, unknown types and bids (checks 10 to 12).
 //! 4. Verbs that nobody serves have no responders.
 
-use std::time::Duration;
-
-use async_nats::{Message, RequestErrorKind};
+use async_nats::Message;
 use serde_json::{Value, json};
 
 use crate::control_deploy::{bid, deploy_body};
-use crate::world::{World, assert_no_responders, control, error_headers, text};
+use crate::world::{World, assert_no_responders, assert_silence, control, error_headers, text};
 
 /// Whatever is not the message; `{}` lacks keys that must be there.
-const MALFORMED: [&str; 6] = ["", "{", "{}", "[]", "\"text\"", "\u{0}\u{1}"];
+pub(crate) const MALFORMED: [&str; 7] =
+    ["", "{", "{}", "[]", "[\"default\"]", "\"text\"", "\u{0}\u{1}"];
 
 /// A refusal of the node, in all its parts.
 #[track_caller]
@@ -43,6 +42,11 @@ async fn malformed_bodies_are_400_everywhere() {
         ("WPING".to_owned(), "failed to unmarshal ping request"),
         ("AUCTION".to_owned(), "failed to unmarshal auction request"),
         ("UNDEPLOY.x".to_owned(), "failed to unmarshal stop workload request"),
+        ("CLONE.x".to_owned(), "failed to unmarshal clone workload request"),
+        (
+            format!("$NEX.SVC.system.control.LAMEDUCK.{node}"),
+            "failed to unmarshal lameduck request",
+        ),
         (
             format!("$NEX.SVC.{node}.agent.REGISTER.x"),
             "failed to unmarshal register local agent request",
@@ -66,7 +70,12 @@ async fn malformed_bodies_are_400_everywhere() {
     let info = world.control_json(&format!("$NEX.SVC.system.control.INFO.{node}"), "\u{1}").await;
     assert_eq!(text(&info, "/node_id"), node);
     let tags = world.control_json("$NEX.SVC.system.control.PTAGS", "").await;
+    // Check 7: the node's own tags, in Go's spelling, all texts.
     assert_eq!([&tags["nex.os"], &tags["nex.arch"]], ["linux", "amd64"]);
+    assert_eq!([&tags["nex.nexus"], &tags["nex.lameduck"]], ["nexus", "false"]);
+    assert!(text(&tags, "/nex.cpucount").parse::<u32>().unwrap() > 0);
+    assert_eq!(tags.as_object().unwrap().len(), 6, "{tags}");
+    assert_eq!(text(&tags, "/nex.node"), text(&info, "/tags/nex.node"));
     world.finish().await;
 }
 
@@ -102,6 +111,8 @@ async fn a_body_of_another_namespace_is_403() {
     for (verb, body) in [
         (adeploy.as_str(), deploy_body("b", "x", "never")),
         ("UNDEPLOY.x", json!({ "namespace": "b" })),
+        ("CLONE.x", json!({ "namespace": "b", "new_target_xkey": "X" })),
+        ("CLONE.x", json!({ "namespace": "system", "new_target_xkey": "X" })),
         ("WPING", json!({ "namespace": "b", "filter": [] })),
         // To be `system` in the body is no privilege.
         ("WPING", json!({ "namespace": "system", "filter": [] })),
@@ -145,20 +156,24 @@ async fn silence_is_kept_where_another_node_may_answer() {
         // A bid is looked up before its body is read.
         ("ADEPLOY.WvLS2fm0rYuHFVcv9jR5lm", json!("nonsense")),
         ("$NEX.SVC.system.control.PING", json!({ "filter": { "nex.node": "nobody" } })),
+        ("CLONE.nope", json!({ "namespace": "default", "new_target_xkey": "X" })),
     ] {
-        assert_silence(&world, verb, &body).await;
+        assert_silence(&world.client, verb, &body).await;
     }
-    for verb in ["WPING.x", "$NEX.SVC.default.control.PING", "$NEX.SVC.system.control.PING.NB4X"] {
+    let node = world.node_id().await;
+    for verb in [
+        "WPING.x",
+        "PTAGS",
+        "PING",
+        "$NEX.SVC.system.control.PING.NB4X",
+        "$NEX.SVC.system.control.LAMEDUCK.NB4X",
+        "$NEX.SVC.nexus.agent.RREGISTER",
+        // What nodes are asked, only `system` may ask.
+        &format!("INFO.{node}"),
+        &format!("LAMEDUCK.{node}"),
+        &format!("AGENTID.{node}"),
+    ] {
         assert_no_responders(&world.client, &control(verb)).await;
     }
     world.finish().await;
-}
-
-/// Nobody answers, though somebody listens.
-async fn assert_silence(world: &World, verb: &str, body: &Value) {
-    let request = async_nats::Request::new().payload(body.to_string().into());
-    let request = request.timeout(Some(Duration::from_millis(500)));
-    let outcome = world.client.send_request(control(verb), request).await;
-    let error = outcome.map(|reply| panic!("{verb} was answered: {reply:?}")).unwrap_err();
-    assert_eq!(error.kind(), RequestErrorKind::TimedOut, "{verb}");
 }

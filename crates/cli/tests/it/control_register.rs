@@ -7,16 +7,8 @@ use nex_testkit::eventually;
 use serde_json::{Value, json};
 
 use crate::control_errors::assert_node_error;
+use crate::scripted::registration;
 use crate::world::{SOON, World, json_of, text};
-
-fn registration(kind: &str, schema: &str) -> Value {
-    json!({
-        "description": "A nexlet of this test", "max_workloads": 0, "name": "foreign",
-        "public_xkey": "XD7JSEXZ2GKGZQ2ZOBCRKKSWQJ6BXXGRHB5HIFZBXPXTTMRRQ5ANTYIX",
-        "register_type": kind, "start_request_schema": schema,
-        "supported_lifecycles": ["job"], "version": "1.2.3",
-    })
-}
 
 #[tokio::test]
 async fn registrations_that_cannot_be_are_refused() {

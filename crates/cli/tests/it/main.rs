@@ -1,6 +1,6 @@
 //! The acceptance tests: what a user does with the real `nex` binary, and what must be seen.
 //!
-//! 1. The journeys J1 to J10, one file each, by their numbers.
+//! 1. The journeys, one file each, by their numbers.
 //! 2. Bad input is refused with an exit code, a sentence and a hint (`refused`, `failing_calls`, `up_refused`).
 //! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`).
 //! 4. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
@@ -10,10 +10,16 @@
 #![allow(clippy::disallowed_methods, reason = "callers run side by side in plain tasks")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod control_agent_id;
+mod control_clone;
 mod control_deploy;
 mod control_errors;
+mod control_ingress;
 mod control_lists;
+mod control_nexlets;
 mod control_register;
+mod control_remote;
+mod control_shared;
 mod failing_calls;
 mod feeds;
 mod guests;
@@ -27,10 +33,13 @@ mod j08_replace;
 mod j09_stop;
 mod j10_command_line;
 mod j10_output;
+mod j27_namespaces;
+mod j28_lameduck;
 mod killed;
 mod outage;
 mod refused;
 mod replies;
+mod scripted;
 mod up_refused;
 mod up_server;
 mod world;

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use async_nats::{Client, Message, RequestError};
+use futures::StreamExt;
 use nex_testkit::{NatsServer, Nex, Output, Process, ServerOptions, eventually, patience};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -13,6 +14,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 /// How long any single reply may take.
 const REPLY: Duration = Duration::from_secs(15);
+
+/// After this, no further reply comes.
+const QUIET: Duration = Duration::from_millis(600);
 
 /// A node compiles at its start: more at once than this only slow each other down.
 static SEATS: Semaphore = Semaphore::const_new(3);
@@ -37,9 +41,14 @@ impl World {
 
     /// Likewise, on a server that differs from the usual one.
     pub(crate) async fn on(options: ServerOptions) -> Self {
+        Self::with(options, &[]).await
+    }
+
+    /// Likewise, with more arguments of `nex up`.
+    pub(crate) async fn with(options: ServerOptions, arguments: &[&str]) -> Self {
         let seat = seat().await;
         let server = options.start().await;
-        let nex = Nex::up(&server).await;
+        let nex = Nex::against(&server).arguments(arguments).up().await;
         let client = server.client().await;
         Self { server, nex, client, _seat: seat }
     }
@@ -92,6 +101,20 @@ impl World {
     pub(crate) async fn control_json(&self, verb: &str, body: impl ToString) -> Value {
         let reply = self.control(verb, body).await;
         json_of(&reply)
+    }
+
+    /// All replies to one request, until nobody has answered for a while; errors too.
+    pub(crate) async fn replies(&self, verb: &str, body: impl ToString) -> Vec<Message> {
+        let inbox = self.client.new_inbox();
+        let mut answers = self.client.subscribe(inbox.clone()).await.unwrap();
+        let body = body.to_string().into_bytes();
+        self.client.publish_with_reply(control(verb), inbox, body.into()).await.unwrap();
+        let mut replies = Vec::new();
+        while let Ok(Some(reply)) = tokio::time::timeout(patience(QUIET), answers.next()).await {
+            assert_eq!(reply.status, None, "nobody listens on {verb}");
+            replies.push(reply);
+        }
+        replies
     }
 
     /// What `nex ls --json` lists.
@@ -176,6 +199,15 @@ pub(crate) async fn try_ask(
 pub(crate) async fn assert_no_responders(client: &Client, subject: &str) {
     let error = try_ask(client, subject, b"x".to_vec()).await.unwrap_err();
     assert_eq!(error.kind(), async_nats::RequestErrorKind::NoResponders, "{subject}: {error}");
+}
+
+/// Asserts that somebody listens and nobody answers.
+pub(crate) async fn assert_silence(client: &Client, verb: &str, body: impl ToString) {
+    let request = async_nats::Request::new().payload(body.to_string().into_bytes().into());
+    let request = request.timeout(Some(QUIET));
+    let outcome = client.send_request(control(verb), request).await;
+    let error = outcome.map(|reply| panic!("{verb} was answered: {reply:?}")).unwrap_err();
+    assert_eq!(error.kind(), async_nats::RequestErrorKind::TimedOut, "{verb}");
 }
 
 pub(crate) fn header(message: &Message, name: &str) -> Option<String> {
