@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use crate::control_errors::assert_node_error;
 use crate::guests::ECHO;
 use crate::scripted::{Line, Scripted, job};
-use crate::world::{World, assert_no_responders, assert_refused, assert_silence, json_of, text};
+use crate::world::{
+    World, assert_no_responders, assert_refused, assert_silence, control, json_of, text,
+};
 
 pub(crate) fn clone_body(namespace: &str) -> Value {
     json!({ "namespace": namespace, "new_target_xkey": "XD7JSEXZ2GKGZQ2ZOBCRKKSWQJ6BXXGRHB5HIFZBXPXTTMRRQ5ANTYIX" })
@@ -34,7 +36,12 @@ async fn the_definition_comes_bare() {
     );
     let run_request: Value = serde_json::from_str(&text(&definition, "/run_request")).unwrap();
     assert_eq!(run_request["triggers"], json!(["js.echo"]));
-    assert_silence(&world.client, "CLONE.WvLS2fm0rYuHFVcv9jR5lm", clone_body("default")).await;
+    // The node asks its nexlets for three seconds; then it still says nothing.
+    let unknown = control("CLONE.WvLS2fm0rYuHFVcv9jR5lm");
+    let request = async_nats::Request::new().payload(clone_body("default").to_string().into());
+    let request = request.timeout(Some(Duration::from_secs(4)));
+    let error = world.client.send_request(unknown, request).await.unwrap_err();
+    assert_eq!(error.kind(), async_nats::RequestErrorKind::TimedOut);
     world.finish().await;
 }
 

@@ -3,7 +3,8 @@
 //! 1. Bids stop at once, deploys are refused, the tag and the state show; what runs goes on.
 //! 2. Workloads stop at nine tenths of the delay, while the node still answers; at its end the process ends with 0.
 //! 3. Events tell it in order: NODELAMEDUCKSET, AGENTLAMEDUCKSET, WORKLOADSTOPPED, NODESTOPPED.
-//! 4. A second request only brings the end nearer; a nexlet that dies is not started again; delay 0 replies first.
+//! 4. A second request only brings the end nearer; a nexlet that dies is not started again; a call that
+//!    runs is answered; delay 0 replies first.
 //! 5. Other tags: silence. No duration: 400. An unknown node: exit code 4.
 
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::control_deploy::{bid, deploy_body};
 use crate::control_errors::assert_node_error;
-use crate::guests::ECHO;
+use crate::guests::{BUSY, ECHO};
 use crate::killed::process;
 use crate::world::{
     SOON, World, assert_no_responders, assert_refused, assert_silence, json_of, seat, text, try_ask,
@@ -132,7 +133,7 @@ fn end_of(reply: &async_nats::Message) -> jiff::civil::DateTime {
 async fn j28_a_second_request_only_brings_the_end_nearer() {
     let mut world = World::up().await;
     let node = world.node_id().await;
-    world.deploy("echo.js", ECHO, "js.echo").await;
+    world.deploy("busy.js", BUSY, "busy").await;
     let feed = events(&world).await;
     let first = end_of(&lameduck(&world, &node, json!({ "delay": "1h" })).await);
     let later = end_of(&lameduck(&world, &node, json!({ "delay": "2h", "tag": null })).await);
@@ -147,6 +148,9 @@ async fn j28_a_second_request_only_brings_the_end_nearer() {
     let asked = Instant::now();
     let nearer = end_of(&lameduck(&world, &node, json!({ "delay": "3s" })).await);
     assert!(nearer < first);
+    // It runs when its function is told to stop, and is answered all the same.
+    let reply = world.ask("busy", "3200").await;
+    assert_eq!((reply.payload.as_ref(), reply.headers.is_none()), (&b"done"[..], true));
     assert!(world.nex.node_ends(SOON).await.success());
     assert!(asked.elapsed() >= Duration::from_secs(3), "{:?}", asked.elapsed());
     let story = story(feed).await;
