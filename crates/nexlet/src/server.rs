@@ -121,14 +121,7 @@ impl Server {
             control: self.client.clone(),
             existing,
         };
-        let started = match tokio::time::timeout(START_BOUND, self.nexlet.start(start)).await {
-            Ok(started) => started?,
-            Err(_) => {
-                let message = format!("{name} was not ready within {}s", START_BOUND.as_secs());
-                return Err(StartFailure::new(Code::NexletSilent, message));
-            }
-        };
-        let Started { workload, warnings } = started;
+        let Started { workload, warnings } = self.until_ready(start).await?;
         let announcement = match (&self.ingress, workload.port()) {
             (Some(ingress), Some(port)) => {
                 Some(Arc::new(Announcement::add(self, ingress, &id, port).await))
@@ -139,6 +132,21 @@ impl Server {
         let entry = Entry { namespace, name, request, started, workload, announcement };
         let response =
             StartWorkloadResponse { id: id.to_string(), name: entry.name.to_string(), warnings };
+        self.take(id, entry).await;
+        Ok(response)
+    }
+
+    async fn until_ready(&self, start: Start) -> Result<Started, StartFailure> {
+        let name = start.name.clone();
+        let ready = tokio::time::timeout(START_BOUND, self.nexlet.start(start)).await;
+        ready.unwrap_or_else(|_| {
+            let message = format!("{name} was not ready within {}s", START_BOUND.as_secs());
+            Err(StartFailure::new(Code::NexletSilent, message))
+        })
+    }
+
+    /// Takes a workload that started into the table, and watches for its end.
+    async fn take(self: &Arc<Self>, id: Id, entry: Entry) {
         self.unannounced.send_modify(|count| *count += 1);
         self.table.insert(id.clone(), entry.clone());
         self.emit_started(&id, &entry).await;
@@ -146,7 +154,6 @@ impl Server {
         self.tasks.spawn("workload end", OnFailure::Log, async move {
             server.watch_end(id, entry).await;
         });
-        Ok(response)
     }
 
     pub(crate) fn summary(&self) -> AgentSummary {

@@ -21,15 +21,19 @@ const COMMANDS: &[&[&str]] = &[
     &["logs"],
     &["events"],
     &["stop"],
+    &["clone"],
+    &["lameduck"],
     &["doctor"],
     &["version"],
     &["completions"],
     &["node", "up"],
     &["node", "list"],
     &["node", "info"],
+    &["node", "lameduck"],
     &["workload", "start"],
     &["workload", "stop"],
     &["workload", "list"],
+    &["workload", "clone"],
 ];
 
 /// What needs a server, as one would type it.
@@ -41,6 +45,8 @@ const TALKERS: &[&[&str]] = &[
     &["logs", "-f"],
     &["events", "-f"],
     &["stop", "x"],
+    &["clone", "x"],
+    &["lameduck", "x"],
     &["run", "echo.js", "--on", "x"],
     &["workload", "start", "--start-request", "{}"],
     &["node", "info", "x"],
