@@ -52,6 +52,26 @@ async fn what_a_liar_says_steers_no_terminal() {
 }
 
 #[tokio::test]
+async fn names_that_would_burst_answers_are_refused() {
+    let world = World::up().await;
+    let node = world.node_id().await;
+    let subject = format!("$NEX.SVC.{node}.agent.REGISTER.{AGENT}");
+    for key in ["name", "register_type", "version", "public_xkey"] {
+        let mut body = registration("long");
+        body[key] = json!("x".repeat(300 << 10));
+        let reply = world.ask(&subject, body.to_string()).await;
+        assert_node_error(&reply, "400", "failed to unmarshal register local agent request");
+    }
+    json_of(&register(&world, AGENT, &registration("long"), &summary("long")).await);
+    let mut beat = summary("long");
+    (beat["name"], beat["workload_count"]) = (json!("x".repeat(900 << 10)), json!(77));
+    heartbeat(&world, AGENT, &beat).await;
+    let info = world.nex.ok(&["info", &node, "--json"]).await.text();
+    assert!(info.contains(AGENT) && !info.contains("77"), "{info}");
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_schema_of_900_kib_is_refused_and_answered() {
     let world = World::up().await;
     let node = world.node_id().await;

@@ -3,16 +3,17 @@
 //! 1. It asks on RREGISTER of its nexus, and registers with the node, id and credentials that it is given.
 //! 2. It starts what `existing_state` holds, under the same ids, and then sends heartbeats.
 //! 3. Without such a node it ends with a sentence.
+//! 4. Our own node takes it when it was told to, and then it is a nexlet like any other.
 
 use std::process::Command;
 use std::time::Duration;
 
 use async_nats::{Message, Subscriber};
 use futures::StreamExt;
-use nex_testkit::{NatsServer, Process, Signal, ticker_nexlet};
+use nex_testkit::{NatsServer, Nex, Process, Signal, eventually, example, python, ticker_nexlet};
 use serde_json::{Value, json};
 
-use crate::world::{SOON, try_ask};
+use crate::world::{SOON, seat, try_ask};
 
 const NODE: &str = "NB4XOM2IOV2NRLRZZU5PFMQFBAQXYQOG4WOVGOWRYJRBWI3JO5QJK7AG";
 const AGENT: &str = "WvLS2fm0rYuHFVcv9jR5gk";
@@ -25,9 +26,12 @@ fn connection(servers: Value) -> Value {
     })
 }
 
-fn launch(server: &NatsServer) -> Process {
-    let mut command = Command::new(ticker_nexlet().unwrap());
-    command.env_clear().env("NEX_AGENT_NATS_SERVERS", server.url()).env("NEX_AGENT_NEXUS", "lab");
+fn launch(server: &NatsServer, nexus: &str) -> Process {
+    launch_program(Command::new(ticker_nexlet().unwrap()), server, nexus)
+}
+
+fn launch_program(mut command: Command, server: &NatsServer, nexus: &str) -> Process {
+    command.env_clear().env("NEX_AGENT_NATS_SERVERS", server.url()).env("NEX_AGENT_NEXUS", nexus);
     Process::spawn(command).unwrap()
 }
 
@@ -45,7 +49,7 @@ async fn it_joins_a_go_node_of_its_nexus() {
     let mut beats =
         client.subscribe(format!("$NEX.SVC.{NODE}.agent.HEARTBEAT.{AGENT}")).await.unwrap();
     server.until_subscribed("$NEX.SVC.lab.agent.RREGISTER").await;
-    let mut nexlet = launch(&server);
+    let mut nexlet = launch(&server, "lab");
 
     let asked = next(&mut remotes).await;
     assert_eq!(asked.payload, "{}");
@@ -84,7 +88,7 @@ async fn it_joins_a_go_node_of_its_nexus() {
 #[tokio::test]
 async fn without_a_node_it_says_so_and_ends() {
     let server = NatsServer::start().await;
-    let mut nexlet = launch(&server);
+    let mut nexlet = launch(&server, "lab");
     let status = nexlet.exit(Duration::from_secs(10)).await.unwrap();
     assert!(!status.success());
     assert!(
@@ -92,4 +96,40 @@ async fn without_a_node_it_says_so_and_ends() {
         "{}",
         nexlet.stderr()
     );
+}
+
+#[tokio::test]
+async fn our_node_takes_it_when_it_was_told_to() {
+    let _seat = seat().await;
+    let server = NatsServer::start().await;
+    let nex = Nex::against(&server).arguments(["--allow-remote-agent-registration"]).up().await;
+    let mut nexlets = vec![launch(&server, "nexus")];
+    let mut starts = vec![("ticker", r#"{"subject":"clock","every":"10ms"}"#)];
+    if let Some(python) = python() {
+        let mut command = Command::new(python);
+        command.arg(example("echo-nexlet.py"));
+        nexlets.push(launch_program(command, &server, "nexus"));
+        starts.push(("echo", r#"{"subject":"py.echo"}"#));
+    }
+    for (kind, request) in &starts {
+        let start =
+            ["workload", "start", "--type", kind, "--name", kind, "--start-request", request];
+        eventually("it takes a workload", SOON, async || {
+            let started = nex.run(&start).await;
+            if started.code == 0 { Ok(()) } else { Err(started) }
+        })
+        .await;
+    }
+    let listed = nex.ok(&["ls", "--json"]).await.json();
+    assert_eq!(listed.as_array().unwrap().len(), starts.len(), "{listed:#}");
+    let client = server.client().await;
+    let mut ticks = client.subscribe("clock").await.unwrap();
+    next(&mut ticks).await;
+    drop(client);
+    for mut nexlet in nexlets {
+        nexlet.signal(Signal::SIGTERM);
+        assert!(nexlet.exit(SOON).await.unwrap().success(), "{}", nexlet.failure("ended badly"));
+    }
+    nex.finish().await;
+    server.assert_no_other_clients().await;
 }
