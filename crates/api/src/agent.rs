@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{nullable, whole_or_fraction};
+use crate::codec::{name, nullable, whole_or_fraction};
 use crate::workload::{AgentStartWorkloadRequest, Lifecycle};
 use crate::{NatsConnectionData, Time};
 
@@ -21,19 +21,19 @@ pub const NODE_START_HEADER: &str = "Nex-Node-Start";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the wire's own names, told in the specification")]
 pub struct AgentSummary {
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "name")]
     pub name: String,
     #[serde(deserialize_with = "nullable")]
     pub start_time: Time,
     /// `starting`, `running`, `stopping`, `lameduck` or `error`; free text, since peers may say more.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "name")]
     pub state: String,
     /// Comma-joined, not a list.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "name")]
     pub supported_lifecycles: String,
-    #[serde(rename = "type", deserialize_with = "nullable")]
+    #[serde(rename = "type", deserialize_with = "name")]
     pub register_type: String,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "name")]
     pub version: String,
     #[serde(deserialize_with = "nullable")]
     pub workload_count: u32,
@@ -58,11 +58,11 @@ pub struct RegisterAgentRequest {
     /// 0 means unlimited. Peers may send a fraction.
     #[serde(deserialize_with = "nullable", serialize_with = "whole_or_fraction")]
     pub max_workloads: f64,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "name")]
     pub name: String,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "name")]
     pub public_xkey: String,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "name")]
     pub register_type: String,
     /// Ours: proves that the node launched this process (section 13, "Re-registration").
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ pub struct RegisterAgentRequest {
     pub start_request_schema: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supported_lifecycles: Option<Vec<Lifecycle>>,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "name")]
     pub version: String,
 }
 

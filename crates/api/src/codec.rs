@@ -5,7 +5,7 @@
 //! A required key must be there, but may be `null`, which stands for its zero value; a body that is
 //! `null` as a whole is the zero message; an empty body is an error.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A body that is not the message it should be. The text is for people; nobody may parse it.
@@ -59,6 +59,22 @@ pub(crate) fn whole_or_fraction<S: Serializer>(number: &f64, to: S) -> Result<S:
         return to.serialize_i64(*number as i64);
     }
     to.serialize_f64(*number)
+}
+
+/// Names, types and versions that peers give themselves are repeated in answers about all of them: one
+/// that is longer than any honest one would burst those.
+const LONGEST_NAME: usize = 256;
+
+/// For required names: likewise `null`, and a bound.
+pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name: String = nullable(deserializer)?;
+    match name.len() <= LONGEST_NAME {
+        true => Ok(name),
+        false => Err(D::Error::custom(format_args!(
+            "a name of {} bytes, more than {LONGEST_NAME}",
+            name.len()
+        ))),
+    }
 }
 
 /// For required keys: `null` stands for the zero value.

@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use nex_sandbox::Tasks;
-use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::variables::{Launch, VariableError};
@@ -25,8 +24,7 @@ pub enum ProcessError {
     Signals(#[from] std::io::Error),
 }
 
-/// Runs `nexlet` until SIGTERM or SIGINT, or until the node that launched it has gone; then drains it.
-/// This is all of a nexlet's `main`:
+/// Runs `nexlet` until SIGTERM or SIGINT, then drains it. This is all of a nexlet's `main`:
 ///
 /// ```no_run
 /// # use nex_nexlet::{Nexlet, ProcessError};
@@ -47,27 +45,19 @@ pub async fn run_process(
             remote::obtain(&nexus, connection, &nexlet.describe().name).await?
         }
     };
-    let has_lifeline = options.register_token.is_some();
-    let shutdown = shutdown(has_lifeline)?;
-    run(Arc::new(nexlet), options, Tasks::new(), shutdown).await?;
+    run(Arc::new(nexlet), options, Tasks::new(), shutdown()?).await?;
     Ok(())
 }
 
-/// Resolves when a signal says so, or when the node's end of standard input closes. Only our nodes
-/// hold that end; elsewhere standard input may be closed from the start.
-fn shutdown(has_lifeline: bool) -> std::io::Result<impl Future<Output = ()>> {
+/// Resolves when a signal says so: nodes send SIGTERM, the Go implementation SIGINT. Standard input is
+/// not looked at, since some nodes close it from the start.
+fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         tokio::select! {
-            () = lifeline(), if has_lifeline => tracing::info!("the node has gone, draining"),
             _ = terminate.recv() => tracing::info!("told to end, draining"),
             _ = interrupt.recv() => tracing::info!("interrupted, draining"),
         }
     })
-}
-
-async fn lifeline() {
-    let (mut stdin, mut byte) = (tokio::io::stdin(), [0; 64]);
-    while stdin.read(&mut byte).await.is_ok_and(|n| n > 0) {}
 }

@@ -44,6 +44,23 @@ pub fn echo_service() -> Result<PathBuf, Failure> {
     built("NEX_ECHO_SERVICE", "target/examples/echo-service")
 }
 
+/// The nexlet of the examples: `NEX_TICKER_NEXLET`, else where `cargo xtask test` builds it.
+///
+/// # Errors
+/// When there is none, with the command that makes one.
+pub fn ticker_nexlet() -> Result<PathBuf, Failure> {
+    built("NEX_TICKER_NEXLET", "target/release/examples/ticker-nexlet")
+}
+
+/// A Python interpreter itself, not a shell script that looks for one; none on a machine without Python.
+#[must_use]
+pub fn python() -> Option<PathBuf> {
+    let say = ["-c", "import sys; print(sys.executable)"];
+    let output = Command::new("python3").args(say).output().ok()?;
+    let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    path.is_file().then_some(path)
+}
+
 /// A nats-server that is new enough: `NEX_NATS_SERVER`, then PATH, then the project's own folder.
 /// Each that is too old is passed over, and told to `passed_over` in one sentence.
 ///

@@ -35,7 +35,7 @@ mod process;
 
 pub use binaries::{
     OLDEST_NATS_SERVER, echo_service, example, find_nats_server, nats_server_version, nex_binary,
-    root,
+    python, root, ticker_nexlet,
 };
 pub use eventually::{eventually, patience, poll};
 pub use failure::Failure;

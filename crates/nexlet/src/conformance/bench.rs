@@ -142,9 +142,8 @@ impl Bench {
             listen(&client, &tasks, subject::agent_heartbeat(&node_id, &agent_id)).await?;
         let feeds = listen(&client, &tasks, "$NEX.FEED.>".to_owned()).await?;
         nex_bus::round_trip(&client, SOON).await;
-        let (child, mark, output) = launch(options, &node_id, &agent_id, &tasks)?;
-        let first =
-            tokio::time::timeout(REGISTERS_WITHIN, registrations.next()).await.ok().flatten();
+        let (mut child, mark, output) = launch(options, &node_id, &agent_id, &tasks)?;
+        let first = await_registration(&mut registrations, &mut child).await;
         let (count, n_registrations) = watch::channel(0);
         let mut bench = Self {
             options: options.clone(),
@@ -162,8 +161,9 @@ impl Bench {
             mark,
             output,
         };
-        let Some(message) = first else {
-            return Ok((bench, Err(wrong("no REGISTER on its subject within 20s"))));
+        let message = match first {
+            Ok(message) => message,
+            Err(complaint) => return Ok((bench, Err(complaint))),
         };
         bench.registration = message.payload.to_vec();
         bench.answer(&message).await.map_err(|e| nats(&e))?;
@@ -322,6 +322,23 @@ impl Bench {
                 }
             }
         });
+    }
+}
+
+/// The first REGISTER, unless the process ends before it or the time is over.
+async fn await_registration(
+    registrations: &mut Subscriber,
+    child: &mut Child,
+) -> Result<Message, super::Complaint> {
+    let late =
+        || wrong(format!("no REGISTER on its subject within {}s", REGISTERS_WITHIN.as_secs()));
+    tokio::select! {
+        message = registrations.next() => message.ok_or_else(late),
+        exit = child.wait() => {
+            let how = exit.map_or_else(|error| error.to_string(), |exit| exit.to_string());
+            Err(wrong(format!("it ended before it registered: {how}")))
+        }
+        () = tokio::time::sleep(REGISTERS_WITHIN) => Err(late()),
     }
 }
 

@@ -1,0 +1,125 @@
+//! Floods of malformed requests on every control subject.
+//!
+//! 1. Each request that asks for a reply gets one; good requests in the midst of them get theirs, and the right one.
+//! 2. Afterwards everything is as fast as before, and no nexlet was called sick meanwhile.
+//! 3. More auctions than a node remembers bids: the newest bids are good, the node's memory is bounded.
+
+use std::time::{Duration, Instant};
+
+use async_nats::Client;
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use crate::guests::ECHO;
+use crate::world::{SOON, World, header, text};
+
+const FLOOD: usize = 10_000;
+/// Malformed requests are a hundred times what a node does at once.
+const GOOD: usize = 20;
+
+/// Publishes `FLOOD` malformed requests on `subject` and tells how many replies came until there were no more.
+async fn flood(client: &Client, subject: &str, expected: usize) -> usize {
+    let inbox = client.new_inbox();
+    let mut replies = client.subscribe(inbox.clone()).await.unwrap();
+    let counted = async {
+        let mut n = 0;
+        while n < expected {
+            match tokio::time::timeout(Duration::from_secs(30), replies.next()).await {
+                Ok(Some(reply)) => {
+                    assert!(
+                        header(&reply, "Nats-Service-Error-Code").is_some(),
+                        "{subject}: {reply:?}"
+                    );
+                    n += 1;
+                }
+                _ => break,
+            }
+        }
+        n
+    };
+    let sent = async {
+        for _ in 0..FLOOD {
+            client.publish_with_reply(subject.to_owned(), inbox.clone(), "{".into()).await.unwrap();
+        }
+    };
+    tokio::join!(counted, sent).0
+}
+
+/// The median of some good requests; each must be answered by a node that is well.
+async fn good_requests(world: &World) -> Duration {
+    let mut took = Vec::new();
+    for _ in 0..GOOD {
+        let start = Instant::now();
+        let reply =
+            world.control_json("$NEX.SVC.system.control.PING", json!({ "filter": {} })).await;
+        assert_eq!(reply["state"], "running");
+        took.push(start.elapsed());
+    }
+    took.sort();
+    took[GOOD / 2]
+}
+
+#[tokio::test]
+async fn a_flood_of_malformed_requests_drowns_nothing() {
+    let world = World::up().await;
+    world.deploy("echo.js", ECHO, "js.echo").await;
+    let before = good_requests(&world).await;
+    let node = world.node_id().await;
+    let subjects = [
+        "$NEX.SVC.system.control.PING".to_owned(),
+        format!("$NEX.SVC.system.control.PING.{node}"),
+        "$NEX.SVC.default.control.AUCTION".to_owned(),
+        "$NEX.SVC.default.control.WPING".to_owned(),
+        "$NEX.SVC.default.control.UNDEPLOY.x".to_owned(),
+        format!("$NEX.SVC.{node}.agent.REGISTER.x"),
+    ];
+    let flooder = world.server.client().await;
+    let floods =
+        futures::future::join_all(subjects.iter().map(|subject| flood(&flooder, subject, FLOOD)));
+    // Nobody answers an unknown bid.
+    let silent = flood(&flooder, "$NEX.SVC.default.control.ADEPLOY.x", 0);
+    let (answered, _, _) = tokio::join!(floods, silent, good_requests(&world));
+    assert!(answered.iter().all(|n| *n == FLOOD), "{answered:?} of {FLOOD} were answered");
+
+    let after = good_requests(&world).await;
+    assert!(after < before * 10 + Duration::from_millis(5), "{before:?} before, {after:?} after");
+    assert_eq!(world.ask("js.echo", "heya").await.payload, "heya");
+    let info = world.control_json(&format!("$NEX.SVC.system.control.INFO.{node}"), "{}").await;
+    let agents: &Vec<Value> = info["node_agent_summaries"].as_array().unwrap();
+    assert!(agents.iter().all(|agent| agent["agent_health"] == "healthy"), "{info:#}");
+    drop(flooder);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn more_auctions_than_bids_leave_the_newest() {
+    let world = World::up().await;
+    let auction = json!({ "agent_type": "javascript", "auction_id": "A", "tags": {} }).to_string();
+    let inbox = world.client.new_inbox();
+    let mut bids = world.client.subscribe(inbox.clone()).await.unwrap();
+    let resident = world.nex.processes().iter().map(|process| process.resident).sum::<u64>();
+    let publish = async {
+        for _ in 0..3 * 4096 {
+            let subject = "$NEX.SVC.default.control.AUCTION".to_owned();
+            world
+                .client
+                .publish_with_reply(subject, inbox.clone(), auction.clone().into())
+                .await
+                .unwrap();
+        }
+    };
+    let count = async {
+        let mut n = 0;
+        while n < 3 * 4096 && matches!(tokio::time::timeout(SOON, bids.next()).await, Ok(Some(_))) {
+            n += 1;
+        }
+        n
+    };
+    assert_eq!(tokio::join!(publish, count).1, 3 * 4096);
+    let grown = world.nex.processes().iter().map(|process| process.resident).sum::<u64>();
+    assert!(grown < resident + (256 << 20), "{resident} bytes before, {grown} after");
+    let deployed = world.deploy("echo.js", ECHO, "js.echo").await;
+    assert_eq!(deployed.code, 0);
+    assert_eq!(text(&world.list().await[0], "/name"), "echo");
+    world.finish().await;
+}
