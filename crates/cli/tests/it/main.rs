@@ -3,7 +3,8 @@
 //! 1. The journeys J1 to J10, one file each, by their numbers.
 //! 2. Bad input is refused with an exit code, a sentence and a hint (`refused`, `failing_calls`, `up_refused`).
 //! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`).
-//! 4. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
+//! 4. What runs outlives its node, and secrets are nobody else's (`j30_state`, `j36_restored`, `state*`, `secrets`).
+//! 5. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
 //!
 //! Callers of functions speak through async-nats, never through our own client.
 
@@ -27,10 +28,15 @@ mod j08_replace;
 mod j09_stop;
 mod j10_command_line;
 mod j10_output;
+mod j30_state;
+mod j36_restored;
 mod killed;
 mod outage;
 mod refused;
 mod replies;
+mod secrets;
+mod state;
+mod state_away;
 mod up_refused;
 mod up_server;
 mod world;
