@@ -75,7 +75,7 @@ async fn entries_of_others_are_started_or_skipped_and_kept() {
     assert_eq!(world.ids().await, expected);
     let log = world.nex.node().unwrap().stderr();
     for key in strange {
-        assert_eq!(log.matches(&format!("\"{key}\"")).count(), 1, "{key} in {log}");
+        assert_eq!(log.matches(&format!("key=\"{key}\"")).count(), 1, "{key} in {log}");
     }
     world.nex.ok(&["stop", "echo", "of-go"]).await;
     let mut kept: Vec<&str> = strange.to_vec();
