@@ -25,7 +25,8 @@ use crate::ingress::{self, Announcement};
 use crate::lameduck::{self, Lameduck};
 use crate::table::{Entry, Table};
 use crate::{
-    Description, EventListener, Ingress, LogSink, Nexlet, SealKey, Start, StartFailure, Started, seal,
+    Description, EventListener, Ingress, LogSink, Nexlet, SealKey, Start, StartFailure, Started,
+    seal,
 };
 
 /// The node answers its caller after 55 s; the nexlet gives up a little earlier.

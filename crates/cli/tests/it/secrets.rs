@@ -2,7 +2,7 @@
 //!
 //! 1. What `nex run FILE KEY=…` is given reaches the function or program, also after a restart, and is
 //!    in no message, bucket, file, log, event, list or argument list.
-//! 2. A clear environment of a raw request is sealed before it is stored, and handed to no cloner.
+//! 2. A clear environment of a raw request is sealed before it is stored; a clone gets it sealed anew.
 //! 3. The same secret again is "already running", another one replaces.
 //! 4. What was sealed for another nexlet is refused with what to do.
 
@@ -106,6 +106,21 @@ async fn secrets_reach_the_workload_and_nobody_else() {
     assert_eq!(world.ids().await.len(), 2);
     assert_nowhere(&world, &mut wire).await;
     drop(wire);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_clone_has_the_secrets_and_the_wire_has_not() {
+    let world = World::up().await;
+    world.file("tell.js", TELL);
+    world.nex.ok(&["run", "tell.js", "--on", "tell", &format!("PASSWORD={CANARY}")]).await;
+    let original = world.ids().await.remove(0);
+    let mut wire = world.client.subscribe(">").await.unwrap();
+    world.nex.ok(&["workload", "clone", &original, "--stop"]).await;
+    assert_nowhere(&world, &mut wire).await;
+    drop(wire);
+    world.until_answered("tell", "", CANARY).await;
+    assert!(!world.ids().await.contains(&original));
     world.finish().await;
 }
 
