@@ -67,6 +67,11 @@ codes! {
     /// The node is stopping.
     NodeStopping = 107,
 
+    /// The environment was sealed to another nexlet's key.
+    SealedElsewhere = 120,
+    /// The start request is larger than state or a message takes (413).
+    RequestTooLarge = 121,
+
     /// The artifact, its bucket or its file is not there.
     ArtifactMissing = 200,
     /// The artifact's bytes do not have the digest that was asked for.

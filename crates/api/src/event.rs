@@ -16,11 +16,33 @@ use crate::codec::nullable;
 #[expect(missing_docs, reason = "the wire's own names, told in the specification")]
 pub enum Event {
     NodeStarted(NodeStarted),
-    NodeStopped { id: String },
-    NodeLameduckSet { id: String, time: Time },
-    AgentStarted { id: String, name: String, register_type: String },
-    AgentStopped { id: String, name: String, reason: String, timestamp: Time },
-    AgentLameduckSet { success: bool },
+    NodeStopped {
+        id: String,
+    },
+    NodeLameduckSet {
+        id: String,
+        time: Time,
+    },
+    /// Ours: whether state waits on the node's disk since JetStream does not take it.
+    NodeState {
+        behind: bool,
+        id: String,
+        waiting: usize,
+    },
+    AgentStarted {
+        id: String,
+        name: String,
+        register_type: String,
+    },
+    AgentStopped {
+        id: String,
+        name: String,
+        reason: String,
+        timestamp: Time,
+    },
+    AgentLameduckSet {
+        success: bool,
+    },
     WorkloadStarted(WorkloadStarted),
     WorkloadStopped(WorkloadStopped),
 }
@@ -94,6 +116,7 @@ impl Event {
             Self::NodeStarted(_) => "NODESTARTED",
             Self::NodeStopped { .. } => "NODESTOPPED",
             Self::NodeLameduckSet { .. } => "NODELAMEDUCKSET",
+            Self::NodeState { .. } => "NODESTATE",
             Self::AgentStarted { .. } => "AGENTSTARTED",
             Self::AgentStopped { .. } => "AGENTSTOPPED",
             Self::AgentLameduckSet { .. } => "AGENTLAMEDUCKSET",

@@ -11,6 +11,7 @@ pub mod agent;
 pub mod auction;
 pub mod codec;
 pub mod connection;
+mod environment;
 pub mod error;
 pub mod event;
 #[doc(hidden)]

@@ -4,10 +4,10 @@
 //! Owns: the keys, their defaults and the JSON schemas that our nexlets announce. Never: fetches or
 //! starts anything. Unknown keys are refused, with the nearest valid key.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use crate::environment::{Environment, environment_of, takes_sealed, with_environment};
 
 /// `run_request` of the types `javascript` and `wasm`.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,8 +22,8 @@ pub struct FunctionRequest {
     #[schemars(length(min = 1))]
     pub triggers: Vec<Trigger>,
     /// Visible to the function; never logged or listed.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub environment: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Environment::is_empty")]
+    pub environment: Environment,
     /// Extra arguments of a WASI command.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<String>,
@@ -127,8 +127,8 @@ pub struct NativeRequest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<String>,
     /// The program's whole environment, besides what Nex adds.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub environment: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Environment::is_empty")]
+    pub environment: Environment,
     /// Free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

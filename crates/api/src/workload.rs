@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::NatsConnectionData;
 use crate::codec::nullable;
+use crate::start::{Environment, environment_of};
+
+/// `sha256:` and 64 digits, with room for another kind.
+const LONGEST_DIGEST: usize = 160;
 
 /// How long a workload means to live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,11 +117,26 @@ impl fmt::Debug for StartWorkloadRequest {
 }
 
 impl StartWorkloadRequest {
-    /// What makes two requests the same to `nex run`: type, lifecycle and `run_request`.
+    /// What makes two requests the same to `nex run`: type, lifecycle and `run_request`. It is over the
+    /// secrets too, if they are clear: see [`Self::announced_digest`] for what others may see.
     #[must_use]
     pub fn content_digest(&self) -> Digest {
         let Self { workload_type, workload_lifecycle, run_request, .. } = self;
         Digest::of(format!("{workload_type}\n{workload_lifecycle}\n{run_request}").as_bytes())
+    }
+
+    /// The digest that lists may show: the one that the caller sent along in `metadata`, or its own
+    /// when that tells nothing of clear secrets.
+    #[must_use]
+    pub fn announced_digest(&self) -> Option<String> {
+        let sent = self.metadata.get(fact::REQUEST_DIGEST).and_then(serde_json::Value::as_str);
+        if let Some(sent) = sent {
+            return (sent.len() <= LONGEST_DIGEST).then(|| sent.to_owned());
+        }
+        let environment = environment_of(&self.run_request);
+        let is_clear =
+            environment.is_some_and(|e| matches!(e, Environment::Clear(_)) && !e.is_empty());
+        (!is_clear).then(|| self.content_digest().to_string())
     }
 }
 
@@ -261,7 +280,11 @@ pub mod fact {
     pub const EXIT: &str = "exit";
     pub const SANDBOX: &str = "sandbox";
     pub const COPY_OF: &str = "copy_of";
-    /// Ours: [`super::StartWorkloadRequest::content_digest`], so that `nex run` can tell "already running".
+    /// Of the event of an end: why, when the workload is meant to be started again.
+    pub const ENDED: &str = "ended";
+    /// The value of [`ENDED`] when its nexlet drains.
+    pub const DRAINED: &str = "nexlet drained";
+    /// Ours: [`super::StartWorkloadRequest::announced_digest`], so that `nex run` can tell "already running".
     pub const REQUEST_DIGEST: &str = "request_digest";
 }
 
@@ -269,6 +292,22 @@ pub mod fact {
 mod tests {
     use super::*;
     use crate::{decode, encode};
+
+    #[test]
+    fn a_digest_over_clear_secrets_is_not_announced() {
+        let of = |run_request: &str| {
+            let run_request = run_request.to_owned();
+            StartWorkloadRequest { run_request, ..StartWorkloadRequest::default() }
+        };
+        let plain = of(r#"{"uri":"u"}"#);
+        assert_eq!(plain.announced_digest(), Some(plain.content_digest().to_string()));
+        let mut secret = of(r#"{"environment":{"PIN":"1234"},"uri":"u"}"#);
+        assert_eq!(secret.announced_digest(), None);
+        secret.metadata.insert(fact::REQUEST_DIGEST.to_owned(), "sha256:1".into());
+        assert_eq!(secret.announced_digest().as_deref(), Some("sha256:1"));
+        secret.metadata.insert(fact::REQUEST_DIGEST.to_owned(), "x".repeat(1000).into());
+        assert_eq!(secret.announced_digest(), None);
+    }
 
     #[test]
     fn a_start_request_prints_the_specification_s_sample() {

@@ -124,12 +124,6 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     data_encoding::BASE64.decode(text.as_bytes()).ok()
 }
 
-/// The public half of a curve key made for this process; nexlets announce one, nobody seals to it yet.
-#[must_use]
-pub fn fresh_xkey() -> String {
-    nkeys::XKey::new().public_key()
-}
-
 /// The public half of a server key that nobody keeps: an id for a node that is only played.
 #[must_use]
 pub fn fresh_node_id() -> String {

@@ -12,6 +12,7 @@ pub mod managed;
 pub mod objects;
 pub mod pool;
 mod round_trip;
+pub mod seal;
 pub mod service;
 pub mod streams;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nex_api::workload::{CloneWorkloadRequest, StartWorkloadRequest, StartWorkloadResponse};
 use nex_api::{encode, subject};
 use nex_bus::gather::{Bounds, gather};
+use nex_bus::seal::{SealKey, open_request};
 use nex_types::{Namespace, Tags};
 
 use crate::{Client, Error, read};
@@ -16,16 +17,18 @@ use crate::{Client, Error, read};
 const BOUND: Duration = Duration::from_millis(2500);
 
 impl Client {
-    /// The start request of a workload, from the node that runs it.
+    /// The start request of a workload, from the node that runs it. A sealed environment was sealed
+    /// anew to a key made for this once, and is clear here; [`Client::deploy`] seals it again.
     ///
     /// # Errors
     /// [`Error::NotFound`] when no node has it, or it belongs to a namespace that this client may not act for.
     pub async fn definition(&self, id: &str) -> Result<StartWorkloadRequest, Error> {
         let subject = subject::control_of(self.namespace.as_str(), "CLONE", id);
+        let key = SealKey::fresh();
         let request = CloneWorkloadRequest {
             namespace: self.namespace.to_string(),
-            new_target_xkey: nex_bus::connection::fresh_xkey(),
-            reseal: false,
+            new_target_xkey: key.public(),
+            reseal: true,
         };
         let has_it = |message: &nex_bus::Message| read::<StartWorkloadRequest>(message).is_ok();
         let bounds = Bounds { total: BOUND, stall: BOUND, max: None };
@@ -38,9 +41,13 @@ impl Client {
         let found = gathered.messages.iter().find(|message| has_it(message));
         // Without one that has it, a refusal tells more than silence does.
         let answer = found.or(gathered.messages.first()).ok_or(Error::NotFound)?;
-        let definition: StartWorkloadRequest = read(answer)?;
+        let mut definition: StartWorkloadRequest = read(answer)?;
         if definition.namespace.is_empty() {
             return Err(Error::Unreadable("clone response missing namespace".to_owned()));
+        }
+        // What another key sealed stays so, and its start says what to do.
+        if let Ok(clear) = open_request(&definition.run_request, &key) {
+            definition.run_request = clear;
         }
         Ok(definition)
     }

@@ -8,6 +8,7 @@ use nex_api::auction::{AuctionRequest, AuctionResponse};
 use nex_api::workload::{StartWorkloadRequest, StartWorkloadResponse};
 use nex_api::{encode, subject};
 use nex_bus::gather::{Bounds, gather};
+use nex_bus::seal::seal_request;
 use nex_types::{Id, Tags};
 
 use crate::{Client, Error, read};
@@ -40,7 +41,9 @@ impl Client {
         gathered.messages.first().map(read).transpose()
     }
 
-    /// Claims a bid. Repeating it with the same request within the bid's life starts nothing twice.
+    /// Claims a bid. A clear environment is sealed to the bidding nexlet, when that takes it so.
+    /// Repeating it with the same request within the bid's life starts nothing twice; a request that
+    /// had to be sealed counts as another one, so seal it once before (see [`sealed`]).
     ///
     /// # Errors
     /// When the node or nexlet refuses, or does not answer within 60 s.
@@ -50,6 +53,20 @@ impl Client {
         request: &StartWorkloadRequest,
     ) -> Result<StartWorkloadResponse, Error> {
         let subject = subject::control_of(&request.namespace, "ADEPLOY", &bid.bidder_id);
-        self.ask_one(subject, encode(request), START_BOUND).await
+        self.ask_one(subject, encode(&sealed(bid, request)), START_BOUND).await
     }
+}
+
+/// The request with its environment sealed to the nexlet that backs `bid`, if that can open it: so
+/// secrets are clear neither on the wire nor in any state.
+#[must_use]
+pub fn sealed(bid: &AuctionResponse, request: &StartWorkloadRequest) -> StartWorkloadRequest {
+    let mut request = request.clone();
+    // A nexlet that announces no usable key has to take it as it is.
+    if let Ok(Some(sealed)) =
+        seal_request(&request.run_request, &bid.start_request_schema, &bid.xkey)
+    {
+        request.run_request = sealed;
+    }
+    request
 }

@@ -11,9 +11,10 @@ use nex_types::Namespace;
 use crate::{Client, Error};
 
 /// Events of nodes and nexlets, which everybody may see.
-const NODE_EVENTS: [&str; 6] = [
+const NODE_EVENTS: [&str; 7] = [
     "NODESTARTED",
     "NODELAMEDUCKSET",
+    "NODESTATE",
     "NODESTOPPED",
     "AGENTSTARTED",
     "AGENTLAMEDUCKSET",

@@ -22,6 +22,7 @@ use nex_types::Namespace;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use deploy::sealed;
 pub use error::{Error, Refusal};
 pub use feed::{EventLine, Events, LogRecord, Logs};
 

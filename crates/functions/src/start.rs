@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::future::{join_all, try_join, try_join_all};
 use nex_api::Code;
 use nex_api::workload::fact;
+use nex_bus::seal::Variables;
 use nex_bus::{Client, Settings, Subscriber, round_trip};
 use nex_nexlet::{Start, StartFailure, Started};
 use nex_sandbox::OnFailure;
@@ -45,6 +46,7 @@ pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, St
     let owner =
         request::Owner { namespace: &start.namespace, name: &start.name, deny: &options.deny };
     let checked = request::parse(&start.request.run_request, &owner)?;
+    let variables = start.variables(&checked.request.environment)?;
     start.logs.set_rate(checked.limits.log_rate);
     let connected = async {
         let client = connect(options, &start).await?;
@@ -52,7 +54,7 @@ pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, St
         Ok((client, warnings))
     };
     let (prepared, (client, warnings)) =
-        try_join(prepare(options, &start, &checked), connected).await?;
+        try_join(prepare(options, &start, &checked, variables), connected).await?;
     let subscribers =
         try_join_all(checked.triggers.iter().map(|trigger| subject::subscribe(&client, trigger)))
             .await?;
@@ -68,6 +70,7 @@ async fn prepare(
     options: &Options,
     start: &Start,
     checked: &Checked,
+    environment: Variables,
 ) -> Result<Prepared, StartFailure> {
     let reference = Reference {
         uri: &checked.request.uri,
@@ -79,7 +82,7 @@ async fn prepare(
         name: start.name.to_string(),
         language: options.language,
         source: source.bytes,
-        environment: checked.request.environment.clone(),
+        environment,
         argv: checked.request.argv.clone(),
         memory: checked.limits.memory,
         timeout: checked.limits.timeout,

@@ -9,7 +9,7 @@ use nex_api::error::{ERROR_CODE_HEADER, ERROR_HEADER};
 use nex_api::{NatsConnectionData, decode, subject};
 use nex_bus::{RequestErrorKind, Settings, connect, request};
 
-use crate::{RunError, RunOptions};
+use crate::{RunError, RunOptions, SealKey};
 
 /// As long as the Go SDK waits.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -45,7 +45,7 @@ pub async fn obtain(
         agent_id: response.assigned_agent_id,
         connection: with_servers(response.registration_creds, connection),
         register_token: None,
-        public_xkey: nex_bus::connection::fresh_xkey(),
+        key: SealKey::fresh(),
     })
 }
 

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::lameduck::Lameduck;
 use crate::server::Server;
 use crate::table::Table;
-use crate::{DescriptionError, LogSink, Nexlet};
+use crate::{DescriptionError, LogSink, Nexlet, SealKey};
 
 /// Twice as often as Go's 10 s, so that jitter flips nobody to degraded (section 5.4).
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -46,8 +46,8 @@ pub struct RunOptions {
     pub connection: NatsConnectionData,
     /// Proves that the node launched this process.
     pub register_token: Option<String>,
-    /// Public curve key; announced, never required.
-    pub public_xkey: String,
+    /// Its public half is announced; environments that are sealed to it are opened with it.
+    pub key: SealKey,
 }
 
 /// A nexlet that could not begin.
@@ -93,6 +93,7 @@ pub async fn run(
         node_id: options.node_id.clone(),
         agent_id: options.agent_id.clone(),
         lameduck: Lameduck::default(),
+        key: options.key.clone(),
         started: Time::now(),
         state,
         table: Table::default(),
@@ -130,7 +131,7 @@ async fn register(
         description: description.description,
         max_workloads: 0.0,
         name: description.name,
-        public_xkey: options.public_xkey.clone(),
+        public_xkey: options.key.public(),
         register_type: description.register_type,
         register_token: options.register_token.clone(),
         start_request_schema: description.schema,

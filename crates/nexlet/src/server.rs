@@ -12,7 +12,7 @@ use nex_api::event::{Event, WorkloadStarted, WorkloadStopped};
 use nex_api::workload::{
     AgentStartWorkloadRequest, CloneWorkloadRequest, ListWorkloadsRequest, NOT_FOUND,
     StartWorkloadFailure, StartWorkloadRequest, StartWorkloadResponse, StopWorkloadRequest,
-    StopWorkloadResponse,
+    StopWorkloadResponse, fact,
 };
 use nex_api::{Code, Time, decode, encode, subject};
 use nex_bus::Client;
@@ -24,7 +24,10 @@ use tokio::sync::watch;
 use crate::ingress::{self, Announcement};
 use crate::lameduck::{self, Lameduck};
 use crate::table::{Entry, Table};
-use crate::{Description, EventListener, Ingress, LogSink, Nexlet, Start, StartFailure, Started};
+use crate::{
+    Description, EventListener, Ingress, LogSink, Nexlet, SealKey, Start, StartFailure, Started,
+    seal,
+};
 
 /// The node answers its caller after 55 s; the nexlet gives up a little earlier.
 const START_BOUND: Duration = Duration::from_secs(54);
@@ -43,6 +46,7 @@ pub(crate) struct Server {
     pub(crate) ingress: Option<Ingress>,
     pub(crate) event_listener: Option<Arc<dyn EventListener>>,
     pub(crate) lameduck: Lameduck,
+    pub(crate) key: SealKey,
     pub(crate) started: Time,
     pub(crate) state: watch::Sender<&'static str>,
     pub(crate) table: Table,
@@ -119,6 +123,7 @@ impl Server {
             request: request.clone(),
             connection: workload_creds,
             control: self.client.clone(),
+            key: self.key.clone(),
             existing,
         };
         let Started { workload, warnings } = self.until_ready(start).await?;
@@ -228,12 +233,16 @@ impl Server {
 
     /// Whose the workload is, the node checks: it is the one that knows its caller.
     fn answer_get(&self, id: &str, body: &[u8]) -> Answer {
-        if let Err(error) = decode::<CloneWorkloadRequest>(body) {
-            return failed(&error.to_string());
-        }
-        match Id::parse(id).ok().and_then(|id| self.table.get(&id)) {
-            Some(entry) => Answer::ok(&entry.request),
-            None => Answer::Silence,
+        let asked = match decode::<CloneWorkloadRequest>(body) {
+            Ok(asked) => asked,
+            Err(error) => return failed(&error.to_string()),
+        };
+        let Some(entry) = Id::parse(id).ok().and_then(|id| self.table.get(&id)) else {
+            return Answer::Silence;
+        };
+        match seal::for_clone(&entry.request, &self.key, &asked) {
+            Ok(request) => Answer::ok(&request),
+            Err(error) => failed(&error.to_string()),
         }
     }
 
@@ -277,10 +286,14 @@ impl Server {
         if let Some(announcement) = &entry.announcement {
             announcement.remove(&self.client).await;
         }
+        let mut metadata = ended.facts;
+        if *self.state.borrow() != "running" {
+            metadata.insert(fact::ENDED.to_owned(), fact::DRAINED.to_owned());
+        }
         let event = Event::WorkloadStopped(WorkloadStopped {
             error: ended.error,
             id: id.to_string(),
-            metadata: ended.facts,
+            metadata,
             namespace: entry.namespace.to_string(),
             workload_type: entry.request.workload_type,
         });

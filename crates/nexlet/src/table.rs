@@ -78,8 +78,9 @@ fn summary(id: &Id, entry: &Entry) -> WorkloadSummary {
     let status = entry.workload.status();
     let mut metadata = status.facts;
     metadata.insert(fact::PHASE.to_owned(), status.phase.to_owned());
-    let digest = entry.request.content_digest().to_string();
-    metadata.insert(fact::REQUEST_DIGEST.to_owned(), digest);
+    if let Some(digest) = entry.request.announced_digest() {
+        metadata.insert(fact::REQUEST_DIGEST.to_owned(), digest);
+    }
     WorkloadSummary {
         id: id.to_string(),
         metadata,

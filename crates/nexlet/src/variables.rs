@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use nex_api::NatsConnectionData;
 use nex_types::Id;
 
-use crate::RunOptions;
+use crate::{RunOptions, SealKey};
 
 /// Servers, joined by commas; set in every launch, maybe empty.
 pub const SERVERS: &str = "NEX_AGENT_NATS_SERVERS";
@@ -80,7 +80,7 @@ impl Launch {
             agent_id: token(ASSIGNED_ID, agent_id)?,
             connection,
             register_token: variables.filled(REGISTER_TOKEN).map(str::to_owned),
-            public_xkey: nex_bus::connection::fresh_xkey(),
+            key: SealKey::fresh(),
         }))
     }
 }

@@ -16,7 +16,7 @@ use nex_bus::{Client, Settings};
 use nex_types::{Id, Namespace, WorkloadName};
 use serde::de::DeserializeOwned;
 
-use crate::{Description, Ingress, LogFeed};
+use crate::{Description, Ingress, LogFeed, SealKey};
 
 /// A type of workload.
 #[async_trait]
@@ -84,6 +84,8 @@ pub struct Start {
     pub connection: NatsConnectionData,
     /// The nexlet's own connection, for the artifact's fetch alone.
     pub control: Client,
+    /// Opens sealed environments (see [`Start::variables`]).
+    pub key: SealKey,
     /// The workload's log.
     pub logs: LogFeed,
     /// Whether it is started again from state, under an id that it had before.

@@ -22,7 +22,7 @@ use crate::feeds::Feeds;
 use crate::identity::{Identity, StateDir};
 use crate::minter::Minter;
 use crate::node::Built;
-use crate::workloads::Workloads;
+use crate::state::State;
 
 /// A node that cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,8 @@ pub enum BuildError {
     Connect(#[from] ConnectError),
     #[error("cannot subscribe: {0}")]
     Subscribe(String),
+    #[error("what should run cannot be read from the state directory")]
+    State(#[source] std::io::Error),
 }
 
 impl Config {
@@ -53,6 +55,10 @@ impl Config {
         let client = connect(&settings).await?;
         let feeds = Feeds::subscribe(&client, identity.node_id()).await;
         let feeds = feeds.map_err(BuildError::Subscribe)?;
+        // Boxed, since it is large and awaited once.
+        let reading =
+            Box::pin(State::open(self.state, &client, directory.path(), identity.node_id()));
+        let workloads = reading.await.map_err(BuildError::State)?;
         let shared = Arc::new(Shared {
             node_id: identity.node_id().to_owned(),
             node_name: self.name.clone(),
@@ -67,7 +73,7 @@ impl Config {
             client,
             agents: Agents::default(),
             bids: Bids::default(),
-            workloads: Workloads::default(),
+            workloads,
             minter: Minter::full_access(self.connection.clone()),
             tasks: Tasks::new(),
         });

@@ -25,8 +25,22 @@ pub struct Config {
     pub connection: Settings,
     /// Whether nexlets that the node did not launch may ask to be its own (RREGISTER).
     pub allow_remote_agents: bool,
+    /// Where what should run is kept.
+    pub state: StateKind,
     /// The nexlets to keep running.
     pub nexlets: Vec<NexletProgram>,
+}
+
+/// Where a node keeps what should run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StateKind {
+    /// In JetStream when it is there, or was when the node last ran; else in memory.
+    #[default]
+    Auto,
+    /// In JetStream; on disk while it is away.
+    Kv,
+    /// In memory: a node that ends forgets.
+    Memory,
 }
 
 /// How one nexlet is launched.

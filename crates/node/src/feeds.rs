@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use nex_api::agent::AgentHeartbeat;
 use nex_api::event::{WORKLOAD_STOPPED, WorkloadStopped};
-use nex_api::node::NodeHeartbeat;
+use nex_api::node::{NodeHeartbeat, NodeState};
+use nex_api::workload::fact;
 use nex_api::{decode, encode, subject};
 use nex_bus::Subscriber;
 use tokio_util::sync::CancellationToken;
@@ -48,18 +49,23 @@ impl Feeds {
                     }
                 }
                 Some(message) = ends.next() => {
-                    // What lame duck mode ends is not over: the node's next start takes it up again.
-                    if !shared.is_lameduck()
-                        && let Ok(event) = decode::<WorkloadStopped>(&message.payload)
-                        && shared.workloads.forget_of(&event.id, &event.namespace).is_some()
-                    {
-                        tracing::info!(workload.id = event.id, "workload ended by itself");
+                    if let Ok(event) = decode::<WorkloadStopped>(&message.payload) {
+                        forget_ended(&shared, &event);
                     }
                 }
                 () = token.cancelled() => return,
                 else => return,
             }
         }
+    }
+}
+
+/// What ended by itself is not started again; what ended with its nexlet or the node is.
+fn forget_ended(shared: &Shared, event: &WorkloadStopped) {
+    let is_drained = event.metadata.get(fact::ENDED).is_some_and(|why| why == fact::DRAINED);
+    let is_running = *shared.state.borrow() == NodeState::Running;
+    if is_running && !is_drained && shared.workloads.ended(&event.id, &event.namespace) {
+        tracing::info!(workload.id = event.id, "workload ended by itself");
     }
 }
 

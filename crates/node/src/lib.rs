@@ -18,10 +18,12 @@ mod node;
 mod restore;
 mod schema;
 mod schema_bounds;
+mod state;
 mod supervise;
 mod workloads;
 
 pub use build::BuildError;
-pub use config::{Config, NexletProgram};
+pub use config::{Config, NexletProgram, StateKind};
 pub use identity::{Identity, StateDir, StateDirError};
 pub use node::{Built, Node};
+pub use state::Place;

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::control::{Shared, endpoints, handler};
 use crate::feeds::{Feeds, beat};
 use crate::identity::StateDir;
+use crate::state;
 use crate::supervise::supervise;
 
 /// Nexlets have 40 s to drain and be killed.
@@ -76,6 +77,8 @@ impl Built {
             OnFailure::EndProcess,
             beat(Arc::clone(&shared), tasks.token()),
         );
+        let keeper = state::keep(Arc::clone(&shared), tasks.token());
+        tasks.spawn("state keeper", OnFailure::EndProcess, keeper);
         let nexlet_token = nexlets.token();
         let n_nexlets = config.nexlets.len();
         for program in config.nexlets {
@@ -126,6 +129,12 @@ impl Node {
         let agents = self.shared.agents.all();
         let healthy = agents.into_iter().filter(|(_, agent)| agent.health(now) == Health::Healthy);
         healthy.map(|(_, agent)| agent.name).collect()
+    }
+
+    /// Where what should run is kept now.
+    #[must_use]
+    pub fn state(&self) -> state::Place {
+        self.shared.workloads.place()
     }
 
     /// Waits until a part of the node has failed and tells which.

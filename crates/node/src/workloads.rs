@@ -1,8 +1,12 @@
-//! What should run on this node, from memory.
+//! What should run on this node, in memory.
 //!
 //! Owns: the requests of running workloads and which nexlet has each, so that a nexlet that died gets
-//! them again under the same ids. Never: outlives the node; state in JetStream is not there yet
-//! (docs/roadmap.md).
+//! them again under the same ids. Never: outlives the node; [`crate::state`] does.
+//!
+//! ```text
+//! STARTWORKLOAD sent ─► starting ─reply─► started ─UNDEPLOY, end─► forgotten
+//!                           └─end before the reply, failure─► forgotten
+//! ```
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,22 +21,64 @@ pub(crate) struct Remembered {
     pub(crate) request: StartWorkloadRequest,
 }
 
+#[derive(Debug)]
+struct Entry {
+    workload: Remembered,
+    is_started: bool,
+}
+
 /// All of them. A std mutex over short sections.
 #[derive(Debug, Default)]
 pub(crate) struct Workloads {
-    inner: Mutex<BTreeMap<String, Remembered>>,
+    inner: Mutex<BTreeMap<String, Entry>>,
 }
 
 impl Workloads {
-    pub(crate) fn remember(&self, id: &str, workload: Remembered) {
-        self.with(|all| all.insert(id.to_owned(), workload));
+    /// Known, but given to no nexlet again until [`Workloads::started`].
+    pub(crate) fn starting(&self, id: &str, workload: Remembered) {
+        self.with(|all| all.insert(id.to_owned(), Entry { workload, is_started: false }));
+    }
+
+    /// It runs; its request, unless it has ended already.
+    pub(crate) fn started(&self, id: &str) -> Option<StartWorkloadRequest> {
+        self.with(|all| {
+            let entry = all.get_mut(id)?;
+            entry.is_started = true;
+            Some(entry.workload.request.clone())
+        })
+    }
+
+    /// It should run, as state says; one that is known stays as it is.
+    pub(crate) fn restored(&self, id: &str, request: StartWorkloadRequest) {
+        let workload = Remembered { agent_id: String::new(), request };
+        self.with(|all| {
+            all.entry(id.to_owned()).or_insert(Entry { workload, is_started: true });
+        });
+    }
+
+    pub(crate) fn forget(&self, id: &str) -> Option<Remembered> {
+        self.with(|all| all.remove(id)).map(|entry| entry.workload)
     }
 
     /// Forgets it when it belongs to `namespace`.
     pub(crate) fn forget_of(&self, id: &str, namespace: &str) -> Option<Remembered> {
         self.with(|all| {
-            let is_theirs = all.get(id).is_some_and(|w| w.request.namespace == namespace);
+            let is_theirs =
+                all.get(id).is_some_and(|entry| entry.workload.request.namespace == namespace);
             if is_theirs { all.remove(id) } else { None }
+        })
+        .map(|entry| entry.workload)
+    }
+
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.with(|all| all.contains_key(id))
+    }
+
+    /// All that should run, with their requests.
+    pub(crate) fn all_started(&self) -> Vec<(String, StartWorkloadRequest)> {
+        self.with(|all| {
+            let started = all.iter().filter(|(_, entry)| entry.is_started);
+            started.map(|(id, entry)| (id.clone(), entry.workload.request.clone())).collect()
         })
     }
 
@@ -46,7 +92,7 @@ impl Workloads {
     ) -> BTreeMap<String, StartWorkloadRequest> {
         self.with(|all| {
             let mut assigned = BTreeMap::new();
-            for (id, workload) in all {
+            for (id, Entry { workload, .. }) in all.iter_mut().filter(|(_, e)| e.is_started) {
                 let is_mine = workload.agent_id == agent_id
                     || (workload.request.workload_type == register_type
                         && !is_registered(&workload.agent_id));
@@ -59,7 +105,7 @@ impl Workloads {
         })
     }
 
-    fn with<R>(&self, work: impl FnOnce(&mut BTreeMap<String, Remembered>) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut BTreeMap<String, Entry>) -> R) -> R {
         work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -73,16 +119,41 @@ pub(crate) fn may_act(subject_namespace: &str, body_namespace: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn of_namespace(namespace: &str) -> Remembered {
+        let request = StartWorkloadRequest {
+            namespace: namespace.to_owned(),
+            ..StartWorkloadRequest::default()
+        };
+        Remembered { agent_id: "n".to_owned(), request }
+    }
+
     #[test]
     fn a_workload_is_forgotten_by_its_owner_or_its_end() {
         let workloads = Workloads::default();
-        let request =
-            StartWorkloadRequest { namespace: "a".to_owned(), ..StartWorkloadRequest::default() };
-        workloads.remember("w", Remembered { agent_id: "n".to_owned(), request });
+        workloads.starting("w", of_namespace("a"));
+        assert!(workloads.started("w").is_some());
         assert!(workloads.forget_of("w", "b").is_none());
         assert_eq!(workloads.assign("n", "javascript", |_| true).len(), 1);
         assert!(workloads.forget_of("w", "a").is_some());
         assert!(workloads.forget_of("w", "a").is_none());
+    }
+
+    #[test]
+    fn what_is_not_started_yet_is_given_to_nobody() {
+        let workloads = Workloads::default();
+        workloads.starting("w", of_namespace("a"));
+        assert_eq!(workloads.assign("n", "", |_| false).len(), 0);
+        // A job may end before its start is answered.
+        assert!(workloads.forget_of("w", "a").is_some());
+        assert!(workloads.started("w").is_none());
+    }
+
+    #[test]
+    fn what_state_says_goes_to_the_first_of_its_type() {
+        let workloads = Workloads::default();
+        workloads.restored("w", of_namespace("a").request);
+        assert_eq!(workloads.assign("one", "", |_| false).len(), 1);
+        assert_eq!(workloads.assign("two", "", |id| id == "one").len(), 0);
     }
 
     #[test]

@@ -183,7 +183,8 @@ fn environment(
     node_id: &str,
     folder: &Path,
 ) -> Result<BTreeMap<String, String>, StartFailure> {
-    environment::build(start, plan.environment.clone(), node_id, folder)
+    let variables = start.variables(&plan.environment)?;
+    environment::build(start, variables, node_id, folder)
         .map_err(|error| plan::invalid(error.to_string()))
 }
 

@@ -2,13 +2,12 @@
 //!
 //! Owns: defaults and the words of refusals. Never: fetches or starts anything.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use nex_api::Code;
-use nex_api::start::{NativeRequest, StopRequest, StopSignal};
+use nex_api::start::{Environment, NativeRequest, StopRequest, StopSignal};
 use nex_api::workload::{Lifecycle, StartWorkloadRequest};
 use nex_artifact::{ElfRefusal, FetchError};
 use nex_nexlet::StartFailure;
@@ -22,7 +21,7 @@ pub(crate) struct Plan {
     pub(crate) uri: String,
     pub(crate) digest: Option<Digest>,
     pub(crate) argv: Vec<String>,
-    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) environment: Environment,
     pub(crate) ports: Vec<u16>,
     pub(crate) stop: StopPlan,
 }

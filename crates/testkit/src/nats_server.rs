@@ -176,6 +176,12 @@ impl NatsServer {
         self.launch(&port).await.or_panic();
     }
 
+    /// Likewise, with or without JetStream; the store is kept meanwhile.
+    pub async fn restart_with_jetstream(&mut self, is_on: bool) {
+        self.options.jetstream = is_on;
+        self.restart().await;
+    }
+
     /// A page of the monitoring port, such as `/varz` or `/connz?subs=1`.
     pub async fn monitor(&self, page: &str) -> Value {
         let port = self.ports.monitoring;

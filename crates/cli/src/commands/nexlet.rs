@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use nex_api::NatsConnectionData;
-use nex_nexlet::{Nexlet, RunOptions};
+use nex_nexlet::{Nexlet, RunOptions, SealKey};
 use nex_sandbox::Tasks;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
@@ -118,6 +118,8 @@ pub(crate) async fn run(globals: Globals, command: NexletCommand) -> Result<(), 
 async fn serve(kind: NexletKind, args: NexletArgs) -> Result<(), CliError> {
     let tasks = Tasks::new();
     let nexlet = build(kind, &args, &tasks)?;
+    let key = SealKey::load_or_create(&args.directory.join("xkey.seed"))
+        .map_err(|error| CliError::chain(&error))?;
     let options = RunOptions {
         node_id: args.node_id,
         agent_id: args.agent_id,
@@ -135,7 +137,7 @@ async fn serve(kind: NexletKind, args: NexletArgs) -> Result<(), CliError> {
             tls_key: args.tls_key,
         },
         register_token: args.register_token,
-        public_xkey: nex_bus::connection::fresh_xkey(),
+        key,
     };
     let shutdown = shutdown().map_err(|error| CliError::chain(&error))?;
     nex_nexlet::run(nexlet, options, tasks, shutdown).await.map_err(|error| CliError::chain(&error))

@@ -63,6 +63,7 @@ async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
     tracing::info!(
         node.id = node.id(),
         nexlets = node.healthy_nexlets().join(","),
+        state = served::place(&node),
         "nex node ready"
     );
     if served::runs_services(&node) {

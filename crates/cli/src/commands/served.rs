@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use nex_bus::Settings;
-use nex_node::{BuildError, Config, Identity, NexletProgram, Node, StateDir, StateDirError};
+use nex_node::{
+    BuildError, Config, Identity, NexletProgram, Node, Place, StateDir, StateDirError, StateKind,
+};
 use nex_types::Tags;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -35,6 +37,9 @@ pub(crate) struct NodeArgs {
     /// Tags for placement
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ';')]
     pub(crate) tags: Vec<String>,
+    /// Where what should run is kept [default: kv when JetStream is there, else memory]
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<StateArg>,
     /// Folder from which file:// artifacts may be taken; repeatable
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_files: Vec<PathBuf>,
@@ -44,6 +49,24 @@ pub(crate) struct NodeArgs {
     /// Announce services with exposed ports to ingress components, as reached at this address
     #[arg(long, env = "NEX_INGRESS_HOST", value_name = "ADDRESS")]
     pub(crate) ingress_host: Option<String>,
+}
+
+/// Values of `--state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateArg {
+    /// In JetStream, and on disk while it is away
+    Kv,
+    /// Nowhere: a node that ends forgets
+    Memory,
+}
+
+impl From<StateArg> for StateKind {
+    fn from(arg: StateArg) -> Self {
+        match arg {
+            StateArg::Kv => Self::Kv,
+            StateArg::Memory => Self::Memory,
+        }
+    }
 }
 
 /// The signals that end a node.
@@ -100,6 +123,7 @@ pub(crate) async fn start(
         commit: "development".to_owned(),
         connection,
         allow_remote_agents: args.allow_remote_agent_registration,
+        state: args.state.map(StateKind::from).unwrap_or_default(),
         nexlets,
     };
     let built = config.build(directory, &identity).await.map_err(|error| match error {
@@ -126,6 +150,15 @@ pub(crate) async fn wait_ready(node: &Node, signals: &mut Signals) -> bool {
 /// Whether the node takes services.
 pub(crate) fn runs_services(node: &Node) -> bool {
     node.healthy_nexlets().iter().any(|name| name == NexletKind::Native.as_str())
+}
+
+/// Where what should run is kept, for people.
+pub(crate) fn place(node: &Node) -> String {
+    match node.state() {
+        Place::Memory => "nowhere: what runs is forgotten when this node ends".to_owned(),
+        Place::Bucket(bucket) => format!("JetStream bucket {bucket}"),
+        Place::Disk(bucket) => format!("on disk, until JetStream has bucket {bucket}"),
+    }
 }
 
 /// Waits for a signal, for the end of lame duck mode or for the failure of a part of the node, then ends everything in order.

@@ -77,6 +77,7 @@ async fn serve(
     }
     ui::line(format_args!("nexlets  {}", node.healthy_nexlets().join(", ")));
     ui::line(format_args!("state    {state}"));
+    ui::line(format_args!("kept     {}", served::place(&node)));
     if served::runs_services(&node) {
         ui::note(format_args!("note: {}", served::UNSANDBOXED));
     }

@@ -100,5 +100,8 @@ async fn start(globals: &Globals, args: StartArgs) -> Result<(), CliError> {
         let (name, id) = (ui::harmless(&response.name), ui::harmless(&response.id));
         ui::line(format_args!("Workload {name} [{id}] successfully started"));
     }
+    for warning in &response.warnings {
+        ui::note(format_args!("warning: {}", ui::harmless(warning)));
+    }
     Ok(())
 }

@@ -3,7 +3,8 @@
 //! 1. The journeys, one file each, by their numbers.
 //! 2. Bad input is refused with an exit code, a sentence and a hint (`refused`, `failing_calls`, `up_refused`).
 //! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`).
-//! 4. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
+//! 4. What runs outlives its node, and secrets are nobody else's (`j30_state`, `j36_restored`, `state*`, `secrets`).
+//! 5. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
 //!
 //! Callers of functions speak through async-nats, never through our own client.
 
@@ -39,6 +40,8 @@ mod j10_output;
 mod j27_namespaces;
 mod j28_lameduck;
 mod j32_foreign_nexlet;
+mod j30_state;
+mod j36_restored;
 mod killed;
 mod liars;
 mod nexlet_check;
@@ -47,6 +50,9 @@ mod refused;
 mod remote_nexlet;
 mod replies;
 mod scripted;
+mod secrets;
+mod state;
+mod state_away;
 mod up_refused;
 mod up_server;
 mod world;

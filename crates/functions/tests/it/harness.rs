@@ -81,6 +81,7 @@ impl Harness {
             },
             connection: NatsConnectionData::open(vec![self.server.url()]),
             control: self.control.clone(),
+            key: nex_nexlet::SealKey::fresh(),
             existing: false,
         }
     }

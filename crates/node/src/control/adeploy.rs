@@ -1,20 +1,23 @@
 //! ADEPLOY.<bid>: starts a workload on the nexlet that backed the bid.
 //!
 //! Owns: the order of the checks (spec: control API, section 5.5), and that a retry starts nothing
-//! twice. Never: fetches the artifact.
+//! twice, and that no clear secret is stored. Never: fetches the artifact.
 //!
 //! ```text
-//! bid known? ─► decode ─► namespace ─► nexlet of the type ─► JSON ─► schema ─► claim ─► STARTWORKLOAD
-//!    no: silence    400        403             404             400      400      │            500
+//! bid known? ─► decode ─► namespace ─► nexlet of the type ─► JSON ─► schema ─► claim ─► seal ─► size
+//!    no: silence    400        403             404             400      400      │               413
 //!                                                              another's: silence, a retry: same reply
+//!  ─► STARTWORKLOAD ─► state ─► reply
+//!          500        2 s, else a warning
 //! ```
 
 use std::time::{Duration, Instant};
 
 use nex_api::error::ERROR_CODE_HEADER;
-use nex_api::workload::{AgentStartWorkloadRequest, StartWorkloadRequest};
+use nex_api::workload::{AgentStartWorkloadRequest, StartWorkloadRequest, StartWorkloadResponse};
 use nex_api::{Code, decode, encode, subject};
 use nex_bus::Message;
+use nex_bus::seal::seal_request;
 use nex_bus::service::Answer;
 use nex_policy::health::Health;
 use nex_types::{Digest, Id};
@@ -22,6 +25,7 @@ use nex_types::{Digest, Id};
 use super::{Shared, malformed, mismatch};
 use crate::agents::Agent;
 use crate::bids::Claim;
+use crate::state::Kept;
 use crate::workloads::{Remembered, may_act};
 
 /// The Go client waits 60 s; the node answers before that (section 13, "Bids and deploys").
@@ -59,8 +63,8 @@ pub(super) async fn answer(shared: &Shared, namespace: &str, bid: &str, body: &[
         },
         Claim::First { agent_id, answer } => {
             let backing = healthy_of_type(shared, &request.workload_type, Some(&agent_id));
-            let (agent_id, _) = backing.unwrap_or(any);
-            let started = start(shared, &agent_id, request).await;
+            let (agent_id, agent) = backing.unwrap_or(any);
+            let started = start(shared, &agent_id, &agent, request).await;
             answer.send_replace(Some(started.clone()));
             started
         }
@@ -91,8 +95,14 @@ fn check(agent: &Agent, request: &StartWorkloadRequest) -> Result<(), Answer> {
     }
 }
 
-async fn start(shared: &Shared, agent_id: &str, request: StartWorkloadRequest) -> Answer {
+async fn start(
+    shared: &Shared,
+    agent_id: &str,
+    agent: &Agent,
+    request: StartWorkloadRequest,
+) -> Answer {
     let id = Id::random().to_string();
+    let request = seal(agent, request);
     let workload_creds = match shared.minter.for_workload(&id, &request) {
         Ok(minted) => minted,
         Err(error) => {
@@ -101,24 +111,73 @@ async fn start(shared: &Shared, agent_id: &str, request: StartWorkloadRequest) -
         }
     };
     let message = AgentStartWorkloadRequest { request: request.clone(), workload_creds };
-    let subject = subject::start_workload(&shared.node_id, agent_id, &id);
-    let asked =
-        shared.client.send_request(subject, nex_bus::request(encode(&message).into(), START_BOUND));
-    let reply = match asked.await {
-        Ok(reply) => reply,
-        Err(error) => {
-            return not_started(shared, &id, &request.namespace, &error.to_string()).await;
-        }
-    };
-    if !is_error(&reply) {
-        let agent_id = agent_id.to_owned();
-        shared.workloads.remember(&id, Remembered { agent_id, request });
+    let body = encode(&message);
+    if let Err(refusal) = check_size(shared, &request, &body) {
+        return refusal;
     }
-    relay(&reply)
+    let namespace = request.namespace.clone();
+    shared.workloads.expect(&id, Remembered { agent_id: agent_id.to_owned(), request });
+    let subject = subject::start_workload(&shared.node_id, agent_id, &id);
+    let asked = shared.client.send_request(subject, nex_bus::request(body.into(), START_BOUND));
+    match asked.await {
+        Ok(reply) if is_error(&reply) => {
+            shared.workloads.abandon(&id);
+            relay(&reply)
+        }
+        Ok(reply) => match shared.workloads.remember(&id).await {
+            Kept::Yes | Kept::Ended => relay(&reply),
+            kept @ (Kept::Later | Kept::Not) => with_warning(&reply, kept),
+        },
+        Err(error) => not_started(shared, &id, &namespace, &error.to_string()).await,
+    }
+}
+
+/// A clear environment of our types is sealed to the nexlet before it is sent or stored anywhere.
+fn seal(agent: &Agent, mut request: StartWorkloadRequest) -> StartWorkloadRequest {
+    match seal_request(&request.run_request, agent.schema.text(), &agent.public_xkey) {
+        Ok(Some(sealed)) => request.run_request = sealed,
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(nexlet = agent.name, %error, "an environment is stored clear");
+        }
+    }
+    request
+}
+
+/// What state or a message cannot hold is refused before anything is started.
+fn check_size(
+    shared: &Shared,
+    request: &StartWorkloadRequest,
+    message: &[u8],
+) -> Result<(), Answer> {
+    let refuse = |size: usize, limit: usize| {
+        let text = format!("the start request has {size} bytes, and at most {limit} can be kept");
+        Err(Answer::error(413, "start request too large", &text, Code::RequestTooLarge))
+    };
+    let (size, limit) = (encode(request).len(), shared.workloads.limit());
+    if size > limit {
+        return refuse(size, limit);
+    }
+    let max_payload = shared.client.server_info().max_payload;
+    if message.len() > max_payload { refuse(message.len(), max_payload) } else { Ok(()) }
+}
+
+/// The nexlet's reply, and what is not as it should be although the workload runs.
+fn with_warning(reply: &Message, kept: Kept) -> Answer {
+    let Ok(mut response) = decode::<StartWorkloadResponse>(&reply.payload) else {
+        return relay(reply);
+    };
+    let warning = match kept {
+        Kept::Later => "JetStream does not keep state now: the node keeps it on disk until it does",
+        _ => "a workload of this type is not kept in state: it is gone when the node ends",
+    };
+    response.warnings.push(warning.to_owned());
+    Answer::ok(&response)
 }
 
 /// The nexlet did not answer: what it may still start is stopped, so that nothing runs unlisted.
 async fn not_started(shared: &Shared, id: &str, namespace: &str, error: &str) -> Answer {
+    shared.workloads.abandon(id);
     super::undeploy::broadcast(shared, id, namespace).await;
     let description = "failed to publish start workload request";
     Answer::error(500, description, error, Code::NexletSilent)

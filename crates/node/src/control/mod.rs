@@ -31,7 +31,7 @@ use crate::agents::Agents;
 use crate::bids::Bids;
 use crate::events::Events;
 use crate::minter::Minter;
-use crate::workloads::Workloads;
+use crate::state::State;
 
 /// What all handlers share.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) agents: Agents,
     pub(crate) bids: Bids,
-    pub(crate) workloads: Workloads,
+    pub(crate) workloads: State,
     pub(crate) minter: Minter,
     pub(crate) tasks: Tasks,
 }

@@ -1,6 +1,6 @@
 //! UNDEPLOY.<workload id>: stops a workload, answered within a second.
 //!
-//! Owns: memory first, then the workload. Never: waits for its end, which is an event.
+//! Owns: state first, then the workload. Never: waits for its end, which is an event.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) async fn answer(shared: &Shared, namespace: &str, id: &str, body: &[u
     if !may_act(namespace, &request.namespace) {
         return mismatch(namespace, &request.namespace);
     }
-    let remembered = shared.workloads.forget_of(id, &request.namespace);
+    let remembered = shared.workloads.forget_of(id, &request.namespace).await;
     if let Some(response) = broadcast(shared, id, &request.namespace).await {
         return Answer::ok(&response);
     }

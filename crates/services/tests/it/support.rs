@@ -69,6 +69,7 @@ impl Fixture {
             },
             connection: NatsConnectionData::open(vec![self.server.url()]),
             control: self.client.clone(),
+            key: nex_nexlet::SealKey::fresh(),
             existing: false,
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Owns: the arguments and the order of these. Never: parses the file's language; nexlets do.
 
+mod digest;
 mod placement;
 mod prepare;
 mod replace;
@@ -88,7 +89,8 @@ pub(crate) async fn run(globals: Globals, args: RunArgs) -> Result<(), CliError>
     let tags = parse_tags(&args.tags)?;
     let client = globals.client().await?;
     let uploaded = prepare::upload_file(&client, &name, &bytes).await?;
-    let request = prepare::start_request(&client, &args, kind, &name, &uploaded)?;
+    let mut request = prepare::start_request(&client, &args, kind, &name, &uploaded)?;
+    digest::attach(&mut request, &globals.state_dir());
     let done = replace::replace(&client, &request, &tags, args.no_replace).await?;
     let elapsed = start.elapsed();
     if globals.json {

@@ -6,7 +6,7 @@ use nex_api::workload::{StartWorkloadRequest, StartWorkloadResponse, WorkloadSum
 use nex_client::Client;
 use nex_types::Tags;
 
-use super::deploy;
+use super::{deploy, digest};
 use crate::commands::stop::stop_all;
 use crate::error::CliError;
 
@@ -30,8 +30,11 @@ pub(super) async fn replace(
     };
     let running: Vec<WorkloadSummary> =
         running.into_iter().filter(|w| w.name == request.name).collect();
-    let wanted = request.content_digest().to_string();
-    let is_same = |w: &WorkloadSummary| w.metadata.get(fact::REQUEST_DIGEST) == Some(&wanted);
+    let wanted = digest::of(request);
+    let is_same = |w: &WorkloadSummary| {
+        let has = w.metadata.get(fact::REQUEST_DIGEST).map(String::as_str);
+        has.is_some() && has == wanted
+    };
     if let Some(first) = running.first()
         && running.iter().all(is_same)
     {
