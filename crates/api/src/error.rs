@@ -67,6 +67,9 @@ codes! {
     /// The node is stopping.
     NodeStopping = 107,
 
+    /// The node's policy does not let the namespace use the subject.
+    SubjectNotGranted = 120,
+
     /// The artifact, its bucket or its file is not there.
     ArtifactMissing = 200,
     /// The artifact's bytes do not have the digest that was asked for.

@@ -261,6 +261,8 @@ pub mod fact {
     pub const EXIT: &str = "exit";
     pub const SANDBOX: &str = "sandbox";
     pub const COPY_OF: &str = "copy_of";
+    /// Ours: what the workload's credentials allow, as JSON or a sentence.
+    pub const PERMISSIONS: &str = "permissions";
     /// Ours: [`super::StartWorkloadRequest::content_digest`], so that `nex run` can tell "already running".
     pub const REQUEST_DIGEST: &str = "request_digest";
 }

@@ -28,6 +28,10 @@ impl Workloads {
         self.with(|all| all.insert(id.to_owned(), workload));
     }
 
+    pub(crate) fn get(&self, id: &str) -> Option<Remembered> {
+        self.with(|all| all.get(id).cloned())
+    }
+
     /// Forgets it when it belongs to `namespace`.
     pub(crate) fn forget_of(&self, id: &str, namespace: &str) -> Option<Remembered> {
         self.with(|all| {

@@ -4,15 +4,15 @@
 //! twice. Never: fetches the artifact.
 //!
 //! ```text
-//! bid known? ─► decode ─► namespace ─► nexlet of the type ─► JSON ─► schema ─► claim ─► STARTWORKLOAD
-//!    no: silence    400        403             404             400      400      │            500
-//!                                                              another's: silence, a retry: same reply
+//! bid known? ─► decode ─► namespace ─► nexlet of the type ─► JSON ─► schema ─► policy ─► claim ─► STARTWORKLOAD
+//!    no: silence    400        403             404             400      400      403      │            500
+//!                                                                       another's: silence, a retry: same reply
 //! ```
 
 use std::time::{Duration, Instant};
 
 use nex_api::error::ERROR_CODE_HEADER;
-use nex_api::workload::{AgentStartWorkloadRequest, StartWorkloadRequest};
+use nex_api::workload::{AgentStartWorkloadRequest, StartWorkloadRequest, StartWorkloadResponse};
 use nex_api::{Code, decode, encode, subject};
 use nex_bus::Message;
 use nex_bus::service::Answer;
@@ -50,6 +50,10 @@ pub(super) async fn answer(shared: &Shared, namespace: &str, bid: &str, body: &[
     };
     if let Err(refusal) = check(&any.1, &request) {
         return refusal;
+    }
+    if let Err(refused) = shared.minter.permit(&request) {
+        let text = refused.to_string();
+        return Answer::error(403, &text, &text, Code::SubjectNotGranted);
     }
     match shared.bids.claim(bid, Digest::of(body), now) {
         Claim::Unknown => Answer::Silence,
@@ -110,11 +114,13 @@ async fn start(shared: &Shared, agent_id: &str, request: StartWorkloadRequest) -
             return not_started(shared, &id, &request.namespace, &error.to_string()).await;
         }
     };
-    if !is_error(&reply) {
-        let agent_id = agent_id.to_owned();
-        shared.workloads.remember(&id, Remembered { agent_id, request });
+    if is_error(&reply) {
+        return relay(&reply);
     }
-    relay(&reply)
+    let warning = shared.minter.warning(&request);
+    let agent_id = agent_id.to_owned();
+    shared.workloads.remember(&id, Remembered { agent_id, request });
+    warning.map_or_else(|| relay(&reply), |warning| relay_with(&reply, warning))
 }
 
 /// The nexlet did not answer: what it may still start is stopped, so that nothing runs unlisted.
@@ -126,6 +132,15 @@ async fn not_started(shared: &Shared, id: &str, namespace: &str, error: &str) ->
 
 fn is_error(reply: &Message) -> bool {
     reply.headers.as_ref().is_some_and(|headers| headers.get(ERROR_CODE_HEADER).is_some())
+}
+
+/// The nexlet's reply and one more warning; as it is when it is not what we would have written.
+fn relay_with(reply: &Message, warning: String) -> Answer {
+    let Ok(mut response) = decode::<StartWorkloadResponse>(&reply.payload) else {
+        return relay(reply);
+    };
+    response.warnings.push(warning);
+    Answer::ok(&response)
 }
 
 /// The nexlet's reply as it is, headers included.
