@@ -212,11 +212,15 @@ pub fn nexlet_inbox(agent_id: &str) -> String {
     format!("{NEX_INBOX}.{agent_id}")
 }
 
-/// Inboxes of the connection that a nexlet opens for one function with credentials of its own.
+/// Inboxes of the connection that a nexlet opens for a workload with a JWT of its own, which allows
+/// these alone.
 #[must_use]
 pub fn workload_inbox(workload_id: &str) -> String {
     format!("_INBOX.{workload_id}")
 }
+
+/// Inboxes of connections that nexlets share between workloads: not where programs listen for theirs.
+pub const SHARED_INBOX: &str = "_INBOX_NEXLET";
 
 /// Standard base64, as JWTs stand in a child's environment.
 #[must_use]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::{join_all, try_join, try_join_all};
 use nex_api::Code;
 use nex_api::workload::fact;
-use nex_bus::connection::workload_inbox;
+use nex_bus::connection::{SHARED_INBOX, workload_inbox};
 use nex_bus::{Client, Lease, Settings, Subscriber, round_trip};
 use nex_nexlet::{Start, StartFailure, Started};
 use nex_sandbox::OnFailure;
@@ -128,7 +128,10 @@ fn refused(language: Language, refusal: Refusal) -> StartFailure {
 async fn connect(options: &Options, start: &Start) -> Result<Lease, StartFailure> {
     let mut data = start.connection.clone();
     data.conn_name.clear();
-    let inbox_prefix = has_jwt(start).then(|| workload_inbox(start.id.as_str()));
+    let inbox_prefix = Some(match has_jwt(start) {
+        true => workload_inbox(start.id.as_str()),
+        false => SHARED_INBOX.to_owned(),
+    });
     let name = format!("nex-{}", options.type_name());
     let settings = Settings { inbox_prefix, ..Settings::minted(data, name) };
     options.pool.lease(&settings).await.map_err(|error| {

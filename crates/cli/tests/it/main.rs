@@ -1,6 +1,6 @@
 //! The acceptance tests: what a user does with the real `nex` binary, and what must be seen.
 //!
-//! 1. The journeys J1 to J10, one file each, by their numbers.
+//! 1. The journeys J1 to J10 and those after them that are there, one file each, by their numbers.
 //! 2. Bad input is refused with an exit code, a sentence and a hint (`refused`, `failing_calls`, `up_refused`).
 //! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`).
 //! 4. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
@@ -27,6 +27,9 @@ mod j08_replace;
 mod j09_stop;
 mod j10_command_line;
 mod j10_output;
+mod j31_credentials;
+mod j31_issuers;
+mod j34_two_accounts;
 mod killed;
 mod outage;
 mod refused;
