@@ -46,10 +46,20 @@ impl NatsConnectionData {
 
 impl fmt::Debug for NatsConnectionData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let servers: Vec<String> = self.nats_servers.iter().map(|url| without_user(url)).collect();
         f.debug_struct("NatsConnectionData")
             .field("conn_name", &self.conn_name)
-            .field("nats_servers", &self.nats_servers)
+            .field("nats_servers", &servers)
             .finish_non_exhaustive()
+    }
+}
+
+/// An address without its user name and password.
+#[must_use]
+pub fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or(rest)),
+        None => url.rsplit('@').next().unwrap_or(url).to_owned(),
     }
 }
 
@@ -69,8 +79,12 @@ mod tests {
 
     #[test]
     fn debug_hides_secrets() {
-        let data =
-            NatsConnectionData { nats_user_seed: "SUSECRET".to_owned(), ..Default::default() };
-        assert!(!format!("{data:?}").contains("SUSECRET"));
+        let data = NatsConnectionData {
+            nats_servers: vec!["nats://me:PASSWORD@h".to_owned()],
+            nats_user_seed: "SUSECRET".to_owned(),
+            ..Default::default()
+        };
+        let shown = format!("{data:?}");
+        assert!(!shown.contains("SUSECRET") && !shown.contains("PASSWORD"), "{shown}");
     }
 }

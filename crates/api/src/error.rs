@@ -71,6 +71,8 @@ codes! {
     SealedElsewhere = 120,
     /// The start request is larger than state or a message takes (413).
     RequestTooLarge = 121,
+    /// The node's policy does not let the namespace use the subject.
+    SubjectNotGranted = 122,
 
     /// The artifact, its bucket or its file is not there.
     ArtifactMissing = 200,

@@ -24,6 +24,6 @@ pub mod time;
 pub mod workload;
 
 pub use codec::{DecodeError, decode, encode};
-pub use connection::NatsConnectionData;
+pub use connection::{NatsConnectionData, without_user};
 pub use error::{CallErrorBody, Code, ErrorBody};
 pub use time::Time;

@@ -280,6 +280,8 @@ pub mod fact {
     pub const EXIT: &str = "exit";
     pub const SANDBOX: &str = "sandbox";
     pub const COPY_OF: &str = "copy_of";
+    /// Ours: what the workload's credentials allow, as JSON or a sentence.
+    pub const PERMISSIONS: &str = "permissions";
     /// Of the event of an end: why, when the workload is meant to be started again.
     pub const ENDED: &str = "ended";
     /// The value of [`ENDED`] when its nexlet drains.

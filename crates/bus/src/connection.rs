@@ -4,12 +4,15 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ServerAddr};
 use nex_api::NatsConnectionData;
+pub use nex_api::without_user;
 use nkeys::KeyPair;
+
+use crate::jwt;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between attempts to reach a server that went away; short, since a local one restarts fast.
@@ -65,6 +68,31 @@ impl Settings {
         Self { data, name: name.into(), ..Self::default() }
     }
 
+    /// With the credentials of the `.creds` file among the data, so that they can be handed on.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is none.
+    pub fn with_creds_read(self) -> Result<Self, ConnectError> {
+        let Some(path) = &self.creds_file else { return Ok(self) };
+        let wrap = |source| ConnectError::CredsFile { path: path.clone(), source };
+        let text = std::fs::read_to_string(path).map_err(wrap)?;
+        let no_creds = || wrap(std::io::Error::other("it has no user JWT and seed"));
+        let (jwt, seed) = jwt::read_creds_file(&text).ok_or_else(no_creds)?;
+        let data = NatsConnectionData { nats_user_jwt: jwt, nats_user_seed: seed, ..self.data };
+        Ok(Self { data, creds_file: None, ..self })
+    }
+
+    /// Whether there is anything with which to authenticate.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        let NatsConnectionData { nats_servers, nats_user_seed, nats_user_name, .. } = &self.data;
+        let in_address = |url: &String| without_user(url) != *url;
+        self.creds_file.is_some()
+            || !nats_user_seed.is_empty()
+            || !nats_user_name.is_empty()
+            || nats_servers.iter().any(in_address)
+    }
+
     /// The servers as one text, without user names and passwords.
     #[must_use]
     pub fn servers_text(&self) -> String {
@@ -82,8 +110,83 @@ impl Settings {
 /// # Errors
 /// When an address or credential is malformed, nobody answers within five seconds, or the server refuses.
 pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
+    Ok(connect_renewable(settings).await?.0)
+}
+
+/// Likewise, with the means to replace the credential while the connection lives.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_renewable(settings: &Settings) -> Result<(Client, Renewer), ConnectError> {
+    let renewer = Renewer::of(&settings.data)?;
+    let client = open(settings, &renewer).await?;
+    Ok((client, renewer))
+}
+
+/// Replaces the JWT of a connection that lives. The server ends a connection whose JWT expires; the
+/// client comes back with the one that stands here by then, so that nothing else has to be done.
+#[derive(Clone, Default)]
+pub struct Renewer {
+    /// Read at every attempt to connect; absent when the connection has no JWT.
+    credential: Arc<Mutex<Option<Credential>>>,
+}
+
+#[derive(Clone)]
+struct Credential {
+    jwt: String,
+    pair: Arc<KeyPair>,
+}
+
+impl Renewer {
+    /// Takes the new credential for the next time that the client connects. Data without a JWT
+    /// changes nothing, since such credentials do not expire.
+    ///
+    /// # Errors
+    /// When the seed is not one.
+    pub fn renew(&self, data: &NatsConnectionData) -> Result<(), ConnectError> {
+        if let Some(credential) = Credential::of(data)? {
+            *self.credential.lock().unwrap_or_else(PoisonError::into_inner) = Some(credential);
+        }
+        Ok(())
+    }
+
+    fn of(data: &NatsConnectionData) -> Result<Self, ConnectError> {
+        Ok(Self { credential: Arc::new(Mutex::new(Credential::of(data)?)) })
+    }
+
+    fn current(&self) -> Option<Credential> {
+        self.credential.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn answer(&self, nonce: &[u8]) -> Result<Auth, AuthError> {
+        let mut auth = Auth::new();
+        if let Some(Credential { jwt, pair }) = self.current() {
+            auth.signature = Some(pair.sign(nonce).map_err(AuthError::new)?);
+            auth.jwt = Some(jwt);
+        }
+        Ok(auth)
+    }
+}
+
+impl Credential {
+    fn of(data: &NatsConnectionData) -> Result<Option<Self>, ConnectError> {
+        if data.nats_user_seed.is_empty() || data.nats_user_jwt.is_empty() {
+            return Ok(None);
+        }
+        let pair = KeyPair::from_seed(&data.nats_user_seed).map_err(|_| ConnectError::Seed)?;
+        Ok(Some(Self { jwt: data.nats_user_jwt.clone(), pair: Arc::new(pair) }))
+    }
+}
+
+impl fmt::Debug for Renewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Renewer").finish_non_exhaustive()
+    }
+}
+
+async fn open(settings: &Settings, renewer: &Renewer) -> Result<Client, ConnectError> {
     let servers = addresses(&settings.data.nats_servers)?;
-    let options = authenticate(ConnectOptions::new(), settings).await?;
+    let options = authenticate(settings, renewer).await?;
     let options = secure(options, &settings.data);
     let options = match &settings.inbox_prefix {
         Some(prefix) => options.custom_inbox_prefix(prefix),
@@ -103,14 +206,21 @@ pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
         .map_err(|error| connect_error(&error, settings))
 }
 
-/// An address without its user name and password.
+/// Inboxes of one nexlet: below those of Nex, and its own, so that it hears nobody else's.
 #[must_use]
-pub fn without_user(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or(rest)),
-        None => url.rsplit('@').next().unwrap_or(url).to_owned(),
-    }
+pub fn nexlet_inbox(agent_id: &str) -> String {
+    format!("{NEX_INBOX}.{agent_id}")
 }
+
+/// Inboxes of the connection that a nexlet opens for a workload with a JWT of its own, which allows
+/// these alone.
+#[must_use]
+pub fn workload_inbox(workload_id: &str) -> String {
+    format!("_INBOX.{workload_id}")
+}
+
+/// Inboxes of connections that nexlets share between workloads: not where programs listen for theirs.
+pub const SHARED_INBOX: &str = "_INBOX_NEXLET";
 
 /// Standard base64, as JWTs stand in a child's environment.
 #[must_use]
@@ -150,22 +260,19 @@ fn addresses(urls: &[String]) -> Result<Vec<ServerAddr>, ConnectError> {
 
 /// The first complete pair wins, in the order of the specification's section 2.1.
 async fn authenticate(
-    options: ConnectOptions,
     settings: &Settings,
+    renewer: &Renewer,
 ) -> Result<ConnectOptions, ConnectError> {
     let data = &settings.data;
+    let options = ConnectOptions::new();
     if let Some(path) = &settings.creds_file {
         let wrap = |source| ConnectError::CredsFile { path: path.clone(), source };
         return options.credentials_file(path).await.map_err(wrap);
     }
-    if !data.nats_user_seed.is_empty() && !data.nats_user_jwt.is_empty() {
-        let pair = KeyPair::from_seed(&data.nats_user_seed).map_err(|_| ConnectError::Seed)?;
-        let pair = Arc::new(pair);
-        let sign = move |nonce: Vec<u8>| {
-            let pair = Arc::clone(&pair);
-            async move { pair.sign(&nonce).map_err(async_nats::AuthError::new) }
-        };
-        return Ok(options.jwt(data.nats_user_jwt.clone(), sign));
+    if renewer.current().is_some() {
+        let renewer = renewer.clone();
+        let answer = move |nonce: Vec<u8>| std::future::ready(renewer.answer(&nonce));
+        return Ok(ConnectOptions::with_auth_callback(answer));
     }
     if !data.nats_user_seed.is_empty() && !data.nats_user_nkey.is_empty() {
         return Ok(options.nkey(data.nats_user_seed.clone()));

@@ -7,6 +7,7 @@
 
 pub mod connection;
 pub mod gather;
+pub mod jwt;
 pub mod kv;
 pub mod managed;
 pub mod objects;
@@ -19,8 +20,8 @@ pub mod streams;
 pub use async_nats::client::{PublishError, RequestError, RequestErrorKind};
 pub use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 pub use async_nats::{Client, Message, StatusCode, Subject, Subscriber};
-pub use connection::{ConnectError, Settings, connect};
-pub use pool::Pool;
+pub use connection::{ConnectError, Renewer, Settings, connect, connect_renewable};
+pub use pool::{Lease, Pool};
 pub use round_trip::{ROUND_TRIP_BOUND, round_trip};
 
 /// A request with a patience of its own, instead of the connection's.

@@ -7,14 +7,17 @@ use std::time::Duration;
 use async_nats::Client;
 use async_nats::jetstream::context::ObjectStoreErrorKind;
 use async_nats::jetstream::object_store::{
-    Config, GetErrorKind, InfoErrorKind, ObjectMetadata, ObjectStore,
+    Config, InfoError, InfoErrorKind, ObjectInfo, ObjectMetadata, ObjectStore,
 };
+use async_nats::jetstream::stream::DirectGetErrorKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::streams::context;
 
 /// A whole fetch may take this long; then somebody else's slow server is to blame, and the deploy says so.
 const FETCH_BOUND: Duration = Duration::from_secs(50);
+/// Links that are followed, one after the other.
+const LINKS: usize = 3;
 
 /// An object that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -51,32 +54,15 @@ pub async fn fetch(
 ) -> Result<u64, Error> {
     let named = || (bucket.to_owned(), object.to_owned());
     let store = open(client, bucket).await?;
-    let mut source = store.get(object).await.map_err(|error| match error.kind() {
-        GetErrorKind::NotFound => {
-            let (bucket, object) = named();
-            Error::NoObject { bucket, object }
-        }
-        _ => other(bucket, &error),
-    })?;
-    // Whoever may write to this bucket could otherwise read any other with the rights of the fetcher.
-    let target = source.info().bucket.clone();
-    if target != bucket {
-        let (bucket, object) = named();
-        return Err(Error::LeadsElsewhere { bucket, object, target });
-    }
-    let size = source.info().size as u64;
+    let info = describe(&store, bucket, object).await?;
+    let size = info.size as u64;
     if size > limit {
         let (bucket, object) = named();
         return Err(Error::TooLarge { bucket, object, size, limit });
     }
-    let copy = async {
-        // One byte more than the limit, so that an object that lies about its size is noticed.
-        let copied = tokio::io::copy(&mut (&mut source).take(limit + 1), sink).await?;
-        sink.flush().await?;
-        std::io::Result::Ok(copied)
-    };
+    let copy = copy(client, &store, &info, limit, sink);
     let copied = match tokio::time::timeout(FETCH_BOUND, copy).await {
-        Ok(copied) => copied.map_err(|error| other(bucket, &error))?,
+        Ok(copied) => copied?,
         Err(_) => {
             let (bucket, object) = named();
             return Err(Error::TooSlow { bucket, object });
@@ -87,6 +73,83 @@ pub async fn fetch(
         return Err(Error::TooLarge { bucket, object, size: copied, limit });
     }
     Ok(copied)
+}
+
+/// The object, or the one that it links to in the same bucket: whoever may write to this bucket could
+/// otherwise read any other with the rights of the fetcher.
+async fn describe(store: &ObjectStore, bucket: &str, object: &str) -> Result<ObjectInfo, Error> {
+    let named = || (bucket.to_owned(), object.to_owned());
+    let mut name = object.to_owned();
+    for _ in 0..LINKS {
+        let info = store.info(&name).await.map_err(|error| missing(&error, bucket, object))?;
+        if info.deleted {
+            break;
+        }
+        let Some(link) = info.options.as_ref().and_then(|options| options.link.clone()) else {
+            return Ok(info);
+        };
+        if link.bucket != bucket {
+            let (bucket, object) = named();
+            return Err(Error::LeadsElsewhere { bucket, object, target: link.bucket });
+        }
+        let Some(target) = link.name else { break };
+        name = target;
+    }
+    let (bucket, object) = named();
+    Err(Error::NoObject { bucket, object })
+}
+
+/// Chunk by chunk with direct gets, which need no right but to read: a consumer, as the library makes
+/// one, could deliver what is stored to any subject. Buckets without direct gets are read with one.
+async fn copy(
+    client: &Client,
+    store: &ObjectStore,
+    info: &ObjectInfo,
+    limit: u64,
+    sink: &mut (impl AsyncWrite + Unpin),
+) -> Result<u64, Error> {
+    let bucket = &info.bucket;
+    let stream = context(client).get_stream_no_info(format!("OBJ_{bucket}")).await;
+    let stream = stream.map_err(|error| other(bucket, &error))?;
+    let chunks = format!("$O.{bucket}.C.{}", info.nuid);
+    let (mut copied, mut sequence) = (0, None);
+    // One byte more than the limit is enough to notice an object that lies about its size.
+    while copied < info.size as u64 && copied <= limit {
+        let chunk = match stream.direct_get_next_for_subject(&chunks, sequence).await {
+            Ok(chunk) => chunk,
+            Err(error) if copied == 0 && error.kind() != DirectGetErrorKind::NotFound => {
+                return consume(store, info, limit, sink).await;
+            }
+            Err(error) => return Err(other(bucket, &error)),
+        };
+        sequence = Some(chunk.sequence + 1);
+        copied += chunk.payload.len() as u64;
+        sink.write_all(&chunk.payload).await.map_err(|error| other(bucket, &error))?;
+    }
+    sink.flush().await.map_err(|error| other(bucket, &error))?;
+    Ok(copied)
+}
+
+async fn consume(
+    store: &ObjectStore,
+    info: &ObjectInfo,
+    limit: u64,
+    sink: &mut (impl AsyncWrite + Unpin),
+) -> Result<u64, Error> {
+    let source = store.get(&info.name).await.map_err(|error| other(&info.bucket, &error))?;
+    let copied = tokio::io::copy(&mut source.take(limit + 1), sink).await;
+    let copied = copied.map_err(|error| other(&info.bucket, &error))?;
+    sink.flush().await.map_err(|error| other(&info.bucket, &error))?;
+    Ok(copied)
+}
+
+fn missing(error: &InfoError, bucket: &str, object: &str) -> Error {
+    match error.kind() {
+        InfoErrorKind::NotFound => {
+            Error::NoObject { bucket: bucket.to_owned(), object: object.to_owned() }
+        }
+        _ => other(bucket, error),
+    }
 }
 
 /// What `put` did.

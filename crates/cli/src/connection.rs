@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nex_api::NatsConnectionData;
-use nex_bus::managed::Record;
 use nex_bus::{Settings, connect};
 use nex_client::Client;
 use nex_types::Namespace;
@@ -16,6 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::args::Globals;
 use crate::error::CliError;
+use crate::managed;
 
 /// Where plain NATS servers listen.
 pub(crate) const DEFAULT_PORT: u16 = 4222;
@@ -63,15 +63,14 @@ impl Globals {
 
     /// The settings of a command that needs a server which is there.
     pub(crate) fn settings(&self) -> Settings {
-        self.given().unwrap_or_else(|| {
-            let managed = Record::of_running(&self.managed_dir());
-            settings_for(
-                managed.map_or_else(
-                    || nex_bus::connection::DEFAULT_URL.to_owned(),
-                    |record| record.url,
-                ),
-            )
-        })
+        self.given()
+            .or_else(|| managed::of_running(&self.managed_dir()))
+            .unwrap_or_else(|| settings_for(nex_bus::connection::DEFAULT_URL.to_owned()))
+    }
+
+    /// A connection to where workloads are, which on the managed server is not where the control plane is.
+    pub(crate) async fn connect_to_workloads(&self) -> Result<nex_bus::Client, CliError> {
+        Ok(connect(&managed::workloads(&self.managed_dir(), self.settings())).await?)
     }
 
     /// A connection.

@@ -9,7 +9,9 @@ mod config;
 mod connection;
 mod error;
 mod find;
+mod issuer;
 mod logging;
+mod managed;
 mod ui;
 
 use std::process::ExitCode;

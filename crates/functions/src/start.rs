@@ -10,8 +10,9 @@ use std::time::Duration;
 use futures::future::{join_all, try_join, try_join_all};
 use nex_api::Code;
 use nex_api::workload::fact;
+use nex_bus::connection::{SHARED_INBOX, workload_inbox};
 use nex_bus::seal::Variables;
-use nex_bus::{Client, Settings, Subscriber, round_trip};
+use nex_bus::{Client, Lease, Settings, Subscriber, round_trip};
 use nex_nexlet::{Start, StartFailure, Started};
 use nex_sandbox::OnFailure;
 use nex_types::Digest;
@@ -49,20 +50,21 @@ pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, St
     let variables = start.variables(&checked.request.environment)?;
     start.logs.set_rate(checked.limits.log_rate);
     let connected = async {
-        let client = connect(options, &start).await?;
-        let warnings = warnings(&client, &checked).await;
-        Ok((client, warnings))
+        let lease = connect(options, &start).await?;
+        let warnings = warnings(asker(&start, &lease.client), &checked).await;
+        Ok((lease, warnings))
     };
-    let (prepared, (client, warnings)) =
+    let (prepared, (lease, warnings)) =
         try_join(prepare(options, &start, &checked, variables), connected).await?;
+    let client = &lease.client;
     let subscribers =
-        try_join_all(checked.triggers.iter().map(|trigger| subject::subscribe(&client, trigger)))
+        try_join_all(checked.triggers.iter().map(|trigger| subject::subscribe(client, trigger)))
             .await?;
-    if !round_trip(&client, SUBSCRIBED_BOUND).await {
+    if !round_trip(client, SUBSCRIBED_BOUND).await {
         tracing::warn!(workload.id = %start.id, "no echo from NATS; subscriptions may be read later");
     }
     // Nothing below awaits: a start that is dropped before leaves no task behind, after it is done.
-    let workload = serve(options, start, &checked, prepared, client, subscribers);
+    let workload = serve(options, start, &checked, prepared, lease, subscribers);
     Ok(Started { workload: Arc::new(workload), warnings })
 }
 
@@ -124,15 +126,31 @@ fn refused(language: Language, refusal: Refusal) -> StartFailure {
 }
 
 /// The workload's own connection, shared by workloads with the same credentials. The minter's name
-/// for it is left out, since it would tell apart what is the same.
-async fn connect(options: &Options, start: &Start) -> Result<Arc<Client>, StartFailure> {
+/// for it is left out, since it would tell apart what is the same. Credentials of its own come with
+/// an inbox of its own.
+async fn connect(options: &Options, start: &Start) -> Result<Lease, StartFailure> {
     let mut data = start.connection.clone();
     data.conn_name.clear();
-    let settings = Settings::minted(data, format!("nex-{}", options.type_name()));
+    let inbox_prefix = Some(match has_jwt(start) {
+        true => workload_inbox(start.id.as_str()),
+        false => SHARED_INBOX.to_owned(),
+    });
+    let name = format!("nex-{}", options.type_name());
+    let settings = Settings { inbox_prefix, ..Settings::minted(data, name) };
     options.pool.lease(&settings).await.map_err(|error| {
         let message = format!("cannot connect with the workload's credentials: {error}");
         StartFailure::new(Code::NodeFailed, message)
     })
+}
+
+/// Whom JetStream is asked by: credentials of a workload's own do not reach it, those of the nexlet do;
+/// without any, the workload may be in another account than the nexlet.
+fn asker<'a>(start: &'a Start, own: &'a Client) -> &'a Client {
+    if has_jwt(start) { &start.control } else { own }
+}
+
+fn has_jwt(start: &Start) -> bool {
+    !start.connection.nats_user_jwt.is_empty()
 }
 
 async fn warnings(client: &Client, checked: &Checked) -> Vec<String> {
@@ -158,9 +176,10 @@ fn serve(
     start: Start,
     checked: &Checked,
     prepared: Prepared,
-    client: Arc<Client>,
+    lease: Lease,
     subscribers: Vec<Subscriber>,
 ) -> Function {
+    let Lease { client, renewer } = lease;
     let stats = Arc::new(Stats::default());
     let facts = facts(checked, &prepared);
     let responder = Responder {
@@ -188,7 +207,7 @@ fn serve(
     let drain = checked.limits.timeout.min(options.drain);
     let owner = Owner { dispatcher, client, shared: Arc::clone(&shared), readers, drain };
     options.tasks.spawn("function owner", OnFailure::Log, owner.run());
-    Function(shared)
+    Function { shared, renewer }
 }
 
 fn facts(checked: &Checked, prepared: &Prepared) -> BTreeMap<String, String> {

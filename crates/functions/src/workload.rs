@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use nex_api::NatsConnectionData;
 use nex_api::event::StopError;
 use nex_api::workload::{WorkloadState, fact};
+use nex_bus::Renewer;
 use nex_nexlet::{Ended, Status, Workload};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -92,31 +94,41 @@ impl Shared {
 
 /// The handle.
 #[derive(Debug)]
-pub(crate) struct Function(pub(crate) Arc<Shared>);
+pub(crate) struct Function {
+    pub(crate) shared: Arc<Shared>,
+    /// Of its connection, which others of equal credentials may share.
+    pub(crate) renewer: Renewer,
+}
 
 #[async_trait]
 impl Workload for Function {
     fn status(&self) -> Status {
-        let (state, phase) = self.0.state();
-        let mut facts = self.0.facts.clone();
-        facts.append(&mut self.0.counts());
-        Status { state, phase, facts, runtime: Some(self.0.stats.ran_in_all()) }
+        let (state, phase) = self.shared.state();
+        let mut facts = self.shared.facts.clone();
+        facts.append(&mut self.shared.counts());
+        Status { state, phase, facts, runtime: Some(self.shared.stats.ran_in_all()) }
     }
 
     async fn stop(&self) {
-        self.0.stop.cancel();
-        let unsubscribed = self.0.unsubscribed.cancelled();
+        self.shared.stop.cancel();
+        let unsubscribed = self.shared.unsubscribed.cancelled();
         if tokio::time::timeout(STOP_BOUND, unsubscribed).await.is_err() {
             tracing::warn!("function still unsubscribing; it goes on in its own task");
         }
     }
 
+    fn renew(&self, connection: &NatsConnectionData) {
+        if let Err(error) = self.renewer.renew(connection) {
+            tracing::error!(%error, "renewed credentials refused");
+        }
+    }
+
     async fn ended(&self) -> Ended {
-        self.0.gone.cancelled().await;
-        let error = (!self.0.stop.is_cancelled()).then(|| StopError {
+        self.shared.gone.cancelled().await;
+        let error = (!self.shared.stop.is_cancelled()).then(|| StopError {
             code: String::new(),
             message: "the workload's connection to NATS was closed".to_owned(),
         });
-        Ended { error, facts: self.0.counts() }
+        Ended { error, facts: self.shared.counts() }
     }
 }

@@ -15,7 +15,7 @@ use nex_api::agent::{AgentHeartbeat, RegisterAgentRequest, RegisterAgentResponse
 use nex_api::error::{ERROR_CODE_HEADER, ERROR_HEADER};
 use nex_api::workload::AgentStartWorkloadRequest;
 use nex_api::{NatsConnectionData, Time, decode, encode, subject};
-use nex_bus::connection::NEX_INBOX;
+use nex_bus::connection::nexlet_inbox;
 use nex_bus::service::{Info, Running, serve};
 use nex_bus::{Client, ConnectError, Settings, connect};
 use nex_sandbox::{OnFailure, Tasks};
@@ -81,7 +81,8 @@ pub async fn run(
     let description = nexlet.describe();
     description.check()?;
     let registered = register(&nexlet, &options).await?;
-    let client = connect(&settings(registered.connection_data, &description.name)).await?;
+    let settings = settings(registered.connection_data, &description.name, &options.agent_id);
+    let client = connect(&settings).await?;
     let (logs, log_task) = LogSink::new(client.clone());
     tasks.spawn("log publisher", OnFailure::Log, log_task);
     let (state, _) = watch::channel("running");
@@ -116,8 +117,8 @@ pub async fn run(
     failed.map_or(Ok(()), |name| Err(RunError::Task(name)))
 }
 
-fn settings(data: NatsConnectionData, name: &str) -> Settings {
-    let inbox_prefix = Some(NEX_INBOX.to_owned());
+fn settings(data: NatsConnectionData, name: &str, agent_id: &str) -> Settings {
+    let inbox_prefix = Some(nexlet_inbox(agent_id));
     Settings { data, creds_file: None, name: format!("nexlet-{name}"), inbox_prefix }
 }
 
@@ -126,7 +127,8 @@ async fn register(
     options: &RunOptions,
 ) -> Result<RegisterAgentResponse, RunError> {
     let description = nexlet.describe();
-    let client = connect(&settings(options.connection.clone(), &description.name)).await?;
+    let settings = settings(options.connection.clone(), &description.name, &options.agent_id);
+    let client = connect(&settings).await?;
     let request = RegisterAgentRequest {
         description: description.description,
         max_workloads: 0.0,

@@ -60,6 +60,11 @@ pub trait Workload: Send + Sync + fmt::Debug + 'static {
     /// sent. Calling it again is harmless.
     async fn stop(&self);
 
+    /// Takes the credentials that replace the workload's own before those expire.
+    fn renew(&self, connection: &NatsConnectionData) {
+        let _connects_no_more = connection;
+    }
+
     /// Waits until nothing is left of it, asked or unasked. Many may wait, before and after.
     async fn ended(&self) -> Ended;
 

@@ -20,7 +20,7 @@ use crate::control::Shared;
 use crate::events::Events;
 use crate::feeds::Feeds;
 use crate::identity::{Identity, StateDir};
-use crate::minter::Minter;
+use crate::minter::{Minter, Parts};
 use crate::node::Built;
 use crate::state::State;
 
@@ -53,6 +53,13 @@ impl Config {
         let settings =
             Settings { inbox_prefix: Some(NEX_INBOX.to_owned()), ..self.connection.clone() };
         let client = connect(&settings).await?;
+        let parts = Parts {
+            own: self.connection.clone().with_creds_read()?,
+            policy: self.policy.clone(),
+            buckets: self.artifact_buckets.clone(),
+            node_id: identity.node_id().to_owned(),
+            nexus: self.nexus.clone(),
+        };
         let feeds = Feeds::subscribe(&client, identity.node_id()).await;
         let feeds = feeds.map_err(BuildError::Subscribe)?;
         // Boxed, since it is large and awaited once.
@@ -74,7 +81,7 @@ impl Config {
             agents: Agents::default(),
             bids: Bids::default(),
             workloads,
-            minter: Minter::full_access(self.connection.clone()),
+            minter: Minter::new(self.issuer.clone(), parts),
             tasks: Tasks::new(),
         });
         Ok(Built { config: self, shared, feeds, directory })

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use nex_bus::Settings;
 use nex_types::Tags;
 
+use crate::minter::Issuer;
+use crate::policy::Policy;
+
 /// A node's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -27,6 +30,13 @@ pub struct Config {
     pub allow_remote_agents: bool,
     /// Where what should run is kept.
     pub state: StateKind,
+    /// Who makes credentials.
+    pub issuer: Issuer,
+    /// Which subjects each namespace may use. Without one, a signing key grants none, and otherwise
+    /// everything is allowed that is not on the deny list.
+    pub policy: Option<Policy>,
+    /// The buckets from which nexlets with credentials of their own may read artifacts.
+    pub artifact_buckets: Vec<String>,
     /// The nexlets to keep running.
     pub nexlets: Vec<NexletProgram>,
 }

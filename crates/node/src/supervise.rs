@@ -99,7 +99,7 @@ fn environment(
     agent_id: &str,
     token: &str,
 ) -> io::Result<BTreeMap<String, String>> {
-    let data = shared.minter.for_registration(agent_id).map_err(io::Error::other)?;
+    let data = shared.minter.for_own_registration(agent_id).map_err(io::Error::other)?;
     let jwt = nex_bus::connection::base64(data.nats_user_jwt.as_bytes());
     let mut environment = program.environment.clone();
     let entries = [

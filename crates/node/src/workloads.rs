@@ -60,6 +60,10 @@ impl Workloads {
         self.with(|all| all.remove(id)).map(|entry| entry.workload)
     }
 
+    pub(crate) fn get(&self, id: &str) -> Option<Remembered> {
+        self.with(|all| all.get(id).map(|entry| entry.workload.clone()))
+    }
+
     /// Forgets it when it belongs to `namespace`.
     pub(crate) fn forget_of(&self, id: &str, namespace: &str) -> Option<Remembered> {
         self.with(|all| {

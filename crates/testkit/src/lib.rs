@@ -31,6 +31,7 @@ mod failure;
 mod family;
 mod nats_server;
 mod nex;
+mod operator;
 mod process;
 
 pub use binaries::{
@@ -42,6 +43,7 @@ pub use failure::Failure;
 pub use family::{Entry, Family};
 pub use nats_server::{NatsServer, ServerOptions};
 pub use nex::{Nex, NexOptions, Output};
+pub use operator::{Account, Operator};
 pub use process::Process;
 
 pub use nix::sys::signal::Signal;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::failure::OrPanic;
-use crate::{Failure, Process, find_nats_server, poll};
+use crate::{Failure, Operator, Process, find_nats_server, poll};
 
 const START: Duration = Duration::from_secs(10);
 const STOP: Duration = Duration::from_secs(10);
@@ -71,6 +71,12 @@ impl ServerOptions {
         self.configuration.push_str(lines);
         self.configuration.push('\n');
         self
+    }
+
+    /// A server in operator mode: who connects shows a JWT of one of the operator's accounts.
+    #[must_use]
+    pub fn operator(self, operator: &Operator) -> Self {
+        self.configuration(&operator.configuration())
     }
 
     /// Starts the server and waits until it takes connections.
@@ -147,6 +153,16 @@ impl NatsServer {
     /// A connection of its own for the caller's side of a test.
     pub async fn client(&self) -> async_nats::Client {
         let options = async_nats::ConnectOptions::new().name(CLIENT_NAME);
+        match options.connect(self.url()).await {
+            Ok(client) => client,
+            Err(error) => panic!("cannot connect to {}: {error}\n{}", self.url(), self.log()),
+        }
+    }
+
+    /// Likewise, with the text of a `.creds` file.
+    pub async fn client_with(&self, creds: &str) -> async_nats::Client {
+        let options = async_nats::ConnectOptions::new().name(CLIENT_NAME).credentials(creds);
+        let options = options.unwrap_or_else(|error| panic!("not credentials: {error}"));
         match options.connect(self.url()).await {
             Ok(client) => client,
             Err(error) => panic!("cannot connect to {}: {error}\n{}", self.url(), self.log()),

@@ -77,6 +77,20 @@ impl SubjectPattern {
         }
     }
 
+    /// Whether every subject that matches `other` matches this pattern too.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let (mut mine, mut theirs) = (self.tokens(), other.tokens());
+        loop {
+            match (mine.next(), theirs.next()) {
+                (None, None) | (Some(">"), Some(_)) => return true,
+                (_, Some(">")) => return false,
+                (Some(a), Some(b)) if a == b || a == "*" => {}
+                _ => return false,
+            }
+        }
+    }
+
     /// Whether the literal `subject` matches this pattern.
     #[must_use]
     pub fn matches(&self, subject: &str) -> bool {
@@ -125,6 +139,17 @@ mod tests {
         assert!(pattern("*.b").overlaps(&pattern("a.*")));
         assert!(!pattern("a.>").overlaps(&pattern("a")));
         assert!(!pattern("a.b").overlaps(&pattern("a.c")));
+    }
+
+    #[test]
+    fn a_pattern_covers_what_is_within_it() {
+        for (wide, narrow) in [("a.>", "a.b"), ("a.>", "a.*.>"), ("a.*", "a.b"), ("a", "a")] {
+            assert!(pattern(wide).covers(&pattern(narrow)), "{wide} {narrow}");
+        }
+        for (one, other) in [("a.*", "a.>"), ("a.b", "a.*"), ("a.>", "a"), ("a.b", "a"), ("*", ">")]
+        {
+            assert!(!pattern(one).covers(&pattern(other)), "{one} {other}");
+        }
     }
 
     proptest! {

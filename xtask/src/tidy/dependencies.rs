@@ -42,7 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sandbox",
         ],
     ),
-    ("testkit", &["types", "api", "client"]),
+    ("testkit", &["types", "api", "bus", "client"]),
 ];
 
 /// External crates that only some of ours may name.

@@ -1,6 +1,6 @@
 //! The managed NATS server: a real `nats-server` that `nex up` runs when there is none.
 //!
-//! Owns: its configuration, process, restarts, and the record by which a later `nex up` finds one that
+//! Owns: its configuration, accounts, process, restarts, and the record by which a later `nex up` finds one that
 //! outlived a crash. Never: is a broker itself, or decides that one is needed.
 //!
 //! ```text
@@ -9,6 +9,7 @@
 //!                └──► spawn ──────────────┘      └──stop──► SIGTERM, 10 s, SIGKILL; record removed
 //! ```
 
+mod accounts;
 mod binary;
 mod process;
 
@@ -19,6 +20,7 @@ use nex_policy::restart::Restarts;
 use nex_sandbox::{OnFailure, Tasks};
 use tokio::sync::{mpsc, oneshot};
 
+pub use accounts::Accounts;
 pub use binary::{BinaryError, Found, MINIMUM_VERSION, find};
 pub use process::Record;
 use process::ServerProcess;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::{Error, Options};
+use super::{Accounts, Error, Options};
 
 const READY_BOUND: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
@@ -66,7 +66,9 @@ impl ServerProcess {
         let _absent = fs::remove_dir_all(&ports);
         fs::create_dir_all(&ports).map_err(|error| write(&ports, error))?;
         let config = directory.join("nats.conf");
-        fs::write(&config, configuration(options)).map_err(|error| write(&config, error))?;
+        let accounts = Accounts::keep(directory)?;
+        fs::write(&config, configuration(options, &accounts))
+            .map_err(|error| write(&config, error))?;
         let args = ["--config", &config.to_string_lossy()].map(str::to_owned).to_vec();
         let mut child = Program { args, ..Program::new(&options.binary) }
             .spawn()
@@ -78,6 +80,7 @@ impl ServerProcess {
                 return Err(error);
             }
         };
+        Accounts::write_context(directory, &url)?;
         let record = record(&child, url)?;
         let path = record_path(directory);
         fs::write(&path, serde_json::to_vec(&record).unwrap_or_default())
@@ -122,6 +125,7 @@ impl ServerProcess {
         }
         let _absent = fs::remove_file(record_path(&self.directory));
         let _absent = fs::remove_dir_all(self.directory.join("ports"));
+        Accounts::remove_context(&self.directory);
     }
 }
 
@@ -138,7 +142,8 @@ fn record(child: &Child, url: String) -> Result<Record, Error> {
 }
 
 /// Loopback only; the log is bounded; the store stays over restarts.
-fn configuration(options: &Options) -> String {
+fn configuration(options: &Options, accounts: &Accounts) -> String {
+    let accounts = accounts.configuration();
     let directory = options.directory.display();
     let port = if options.port == 0 { -1 } else { i32::from(options.port) };
     format!(
@@ -149,7 +154,8 @@ fn configuration(options: &Options) -> String {
          log_file: \"{directory}/server.log\"\n\
          logfile_size_limit: 10MB\n\
          logfile_max_num: 3\n\
-         ports_file_dir: \"{directory}/ports\"\n"
+         ports_file_dir: \"{directory}/ports\"\n\
+         {accounts}"
     )
 }
 

@@ -41,7 +41,8 @@ pub(crate) async fn run(globals: Globals, args: CallArgs) -> Result<(), CliError
     let payload = payload(args.data.as_deref())?;
     let client = globals.client().await?;
     let subject = subject(&client, &args.target).await?;
-    let limit = client.nats().server_info().max_payload;
+    let workloads = globals.connect_to_workloads().await?;
+    let limit = workloads.server_info().max_payload;
     if payload.len() > limit {
         let message =
             format!("the payload has {} bytes, more than the server's {limit}", payload.len());
@@ -50,7 +51,7 @@ pub(crate) async fn run(globals: Globals, args: CallArgs) -> Result<(), CliError
     }
     for _ in 0..args.count {
         let start = Instant::now();
-        let reply = request(&client, &subject, payload.clone(), timeout).await?;
+        let reply = request(&workloads, &subject, payload.clone(), timeout).await?;
         let elapsed = start.elapsed();
         if args.verbose {
             describe(&subject, &reply, elapsed);
@@ -125,13 +126,13 @@ fn trigger_subjects(workload: &WorkloadSummary) -> Vec<String> {
 }
 
 async fn request(
-    client: &Client,
+    workloads: &nex_bus::Client,
     subject: &str,
     payload: Bytes,
     timeout: Duration,
 ) -> Result<Message, CliError> {
     let request = nex_bus::request(payload, timeout);
-    let asked = client.nats().send_request(subject.to_owned(), request).await;
+    let asked = workloads.send_request(subject.to_owned(), request).await;
     asked.map_err(|error| match error.kind() {
         RequestErrorKind::NoResponders => {
             CliError::new(Kind::NotFound, format!("nobody listens on {subject}"))

@@ -17,7 +17,7 @@ use crate::ui;
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
     /// Start a node and its nexlets, against a NATS that is there
-    Up(NodeArgs),
+    Up(Box<NodeArgs>),
     /// List nodes
     #[command(visible_alias = "ls")]
     List(NodesArgs),
@@ -52,10 +52,11 @@ pub(crate) async fn run(globals: Globals, command: NodeCommand) -> Result<(), Cl
 async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
     let start = Instant::now();
     let mut signals = Signals::listen()?;
+    let issuing = args.issuer.resolve()?;
     let directory = served::open_state(&globals.state_dir())?;
     let connection = globals.settings();
     tracing::info!(nats = connection.servers_text(), "starting nex node");
-    let node = served::start(args, connection, directory).await?;
+    let node = served::start(args, issuing, connection, directory).await?;
     if !served::wait_ready(&node, &mut signals).await {
         node.drain().await;
         return Ok(());

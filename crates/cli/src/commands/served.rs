@@ -2,21 +2,23 @@
 //!
 //! Owns: config → build → spawn → wait → drain, and the nexlets of this binary. Never: chooses a server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use nex_bus::Settings;
 use nex_node::{
-    BuildError, Config, Identity, NexletProgram, Node, Place, StateDir, StateDirError, StateKind,
+    BuildError, Config, Identity, Issuer, NexletProgram, Node, Place, Policy, StateDir,
+    StateDirError, StateKind,
 };
-use nex_types::Tags;
+use nex_types::{Namespace, Tags};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::nexlet::NexletKind;
 use crate::error::CliError;
-use crate::ui;
+use crate::issuer::{IssuerArgs, Issuing};
+use crate::{managed, ui};
 
 /// Engines compile once at the first start; later starts take a fraction of a second.
 const READY_BOUND: Duration = Duration::from_secs(60);
@@ -49,6 +51,8 @@ pub(crate) struct NodeArgs {
     /// Announce services with exposed ports to ingress components, as reached at this address
     #[arg(long, env = "NEX_INGRESS_HOST", value_name = "ADDRESS")]
     pub(crate) ingress_host: Option<String>,
+    #[command(flatten)]
+    pub(crate) issuer: IssuerArgs,
 }
 
 /// Values of `--state`.
@@ -110,11 +114,15 @@ pub(crate) fn open_state(path: &Path) -> Result<StateDir, CliError> {
 /// Builds and spawns the node.
 pub(crate) async fn start(
     args: &NodeArgs,
+    issuing: Issuing,
     connection: Settings,
     directory: StateDir,
 ) -> Result<Node, CliError> {
     let identity = Identity::load(&directory).map_err(|error| CliError::chain(&error))?;
     let nexlets = nexlets(directory.path(), args)?;
+    let Issuing { issuer, policy } = issuing;
+    let is_managed = managed::is_control(&directory.path().join("nats"), &connection);
+    let unless_told = if is_managed { Issuer::Managed } else { Issuer::FullAccess };
     let config = Config {
         name: args.node_name.clone().unwrap_or_else(|| node_name(directory.path())),
         nexus: args.nexus.clone(),
@@ -124,6 +132,9 @@ pub(crate) async fn start(
         connection,
         allow_remote_agents: args.allow_remote_agent_registration,
         state: args.state.map(StateKind::from).unwrap_or_default(),
+        issuer: issuer.unwrap_or(unless_told),
+        artifact_buckets: artifact_buckets(policy.as_ref()),
+        policy,
         nexlets,
     };
     let built = config.build(directory, &identity).await.map_err(|error| match error {
@@ -131,6 +142,18 @@ pub(crate) async fn start(
         other => CliError::chain(&other),
     })?;
     built.spawn().await.map_err(CliError::other)
+}
+
+/// Those of the namespaces that are sure to be used, and of those that the policy lists.
+fn artifact_buckets(policy: Option<&Policy>) -> Vec<String> {
+    let listed = policy.into_iter().flat_map(Policy::namespaces).cloned();
+    let always =
+        ["default", Namespace::SYSTEM].into_iter().filter_map(|n| Namespace::parse(n).ok());
+    let buckets: BTreeSet<String> = listed
+        .chain(always)
+        .map(|namespace| nex_artifact::reference::bucket_of(&namespace))
+        .collect();
+    buckets.into_iter().collect()
 }
 
 /// Waits for all nexlets; a node without one of them is of use to the others.

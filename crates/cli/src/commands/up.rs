@@ -16,6 +16,7 @@ use super::served::{self, NodeArgs, Signals};
 use crate::args::Globals;
 use crate::connection::{DEFAULT_PORT, Listener, probe, settings_for};
 use crate::error::CliError;
+use crate::issuer::Issuing;
 use crate::ui;
 
 /// Start everything on this machine: NATS if none is there, the node, all nexlets.
@@ -45,14 +46,15 @@ enum Server {
 pub(crate) async fn run(globals: Globals, args: UpArgs) -> Result<(), CliError> {
     let start = Instant::now();
     let mut signals = Signals::listen()?;
+    let issuing = args.node.issuer.resolve()?;
     let directory = served::open_state(&globals.state_dir())?;
     let tasks = Tasks::new();
     let server = choose(&globals, &args, &tasks).await?;
     let connection = match &server {
         Server::There(settings) => settings.as_ref().clone(),
-        Server::Ours(managed) => settings_for(managed.url().to_owned()),
+        Server::Ours(managed) => crate::managed::control(&globals.managed_dir(), managed.url()),
     };
-    let result = serve(&args, connection, directory, &mut signals, start).await;
+    let result = serve(&args, issuing, connection, directory, &mut signals, start).await;
     if let Server::Ours(managed) = server {
         managed.stop().await;
         ui::note("nats-server stopped");
@@ -62,6 +64,7 @@ pub(crate) async fn run(globals: Globals, args: UpArgs) -> Result<(), CliError> 
 
 async fn serve(
     args: &UpArgs,
+    issuing: Issuing,
     connection: Settings,
     directory: nex_node::StateDir,
     signals: &mut Signals,
@@ -69,7 +72,8 @@ async fn serve(
 ) -> Result<(), CliError> {
     let url = connection.servers_text();
     let state = directory.path().display().to_string();
-    let node = served::start(&args.node, connection, directory).await?;
+    let is_managed = crate::managed::is_control(&directory.path().join("nats"), &connection);
+    let node = served::start(&args.node, issuing, connection, directory).await?;
     ui::line(format_args!("node     {}", node.id()));
     if !served::wait_ready(&node, signals).await {
         node.drain().await;
@@ -78,6 +82,12 @@ async fn serve(
     ui::line(format_args!("nexlets  {}", node.healthy_nexlets().join(", ")));
     ui::line(format_args!("state    {state}"));
     ui::line(format_args!("kept     {}", served::place(&node)));
+    if is_managed {
+        let control = format!("XDG_CONFIG_HOME={state} nats --context nex");
+        ui::line(format_args!(
+            "control  {control}   what programs without credentials cannot reach"
+        ));
+    }
     if served::runs_services(&node) {
         ui::note(format_args!("note: {}", served::UNSANDBOXED));
     }

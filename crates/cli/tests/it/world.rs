@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_nats::{Client, Message, RequestError};
 use futures::StreamExt;
-use nex_testkit::{NatsServer, Nex, Output, Process, ServerOptions, eventually, patience};
+use nex_testkit::{
+    NatsServer, Nex, NexOptions, Output, Process, ServerOptions, eventually, patience,
+};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -50,6 +52,13 @@ impl World {
         let server = options.start().await;
         let nex = Nex::against(&server).arguments(arguments).up().await;
         let client = server.client().await;
+        Self { server, nex, client, _seat: seat }
+    }
+
+    /// A node as these options say, and a caller of the test's own making.
+    pub(crate) async fn with(server: NatsServer, options: NexOptions, client: Client) -> Self {
+        let seat = seat().await;
+        let nex = options.up().await;
         Self { server, nex, client, _seat: seat }
     }
 

@@ -4,9 +4,9 @@
 //! twice, and that no clear secret is stored. Never: fetches the artifact.
 //!
 //! ```text
-//! bid known? ─► decode ─► namespace ─► nexlet of the type ─► JSON ─► schema ─► claim ─► seal ─► size
-//!    no: silence    400        403             404             400      400      │               413
-//!                                                              another's: silence, a retry: same reply
+//! bid known? ─► decode ─► namespace ─► nexlet of the type ─► JSON ─► schema ─► policy ─► claim ─► seal ─► size
+//!    no: silence    400        403             404             400      400      403      │               413
+//!                                                                        another's: silence, a retry: same reply
 //!  ─► STARTWORKLOAD ─► state ─► reply
 //!          500        2 s, else a warning
 //! ```
@@ -54,6 +54,10 @@ pub(super) async fn answer(shared: &Shared, namespace: &str, bid: &str, body: &[
     };
     if let Err(refusal) = check(&any.1, &request) {
         return refusal;
+    }
+    if let Err(refused) = shared.minter.permit(&request) {
+        let text = refused.to_string();
+        return Answer::error(403, &text, &text, Code::SubjectNotGranted);
     }
     match shared.bids.claim(bid, Digest::of(body), now) {
         Claim::Unknown => Answer::Silence,
@@ -116,6 +120,7 @@ async fn start(
         return refusal;
     }
     let namespace = request.namespace.clone();
+    let unissued = shared.minter.warning(&request);
     shared.workloads.expect(&id, Remembered { agent_id: agent_id.to_owned(), request });
     let subject = subject::start_workload(&shared.node_id, agent_id, &id);
     let asked = shared.client.send_request(subject, nex_bus::request(body.into(), START_BOUND));
@@ -124,10 +129,10 @@ async fn start(
             shared.workloads.abandon(&id);
             relay(&reply)
         }
-        Ok(reply) => match shared.workloads.remember(&id).await {
-            Kept::Yes | Kept::Ended => relay(&reply),
-            kept @ (Kept::Later | Kept::Not) => with_warning(&reply, kept),
-        },
+        Ok(reply) => {
+            let kept = about_state(shared.workloads.remember(&id).await);
+            relay_with(&reply, kept.into_iter().chain(unissued).collect())
+        }
         Err(error) => not_started(shared, &id, &namespace, &error.to_string()).await,
     }
 }
@@ -162,17 +167,18 @@ fn check_size(
     if message.len() > max_payload { refuse(message.len(), max_payload) } else { Ok(()) }
 }
 
-/// The nexlet's reply, and what is not as it should be although the workload runs.
-fn with_warning(reply: &Message, kept: Kept) -> Answer {
-    let Ok(mut response) = decode::<StartWorkloadResponse>(&reply.payload) else {
-        return relay(reply);
-    };
-    let warning = match kept {
-        Kept::Later => "JetStream does not keep state now: the node keeps it on disk until it does",
-        _ => "a workload of this type is not kept in state: it is gone when the node ends",
-    };
-    response.warnings.push(warning.to_owned());
-    Answer::ok(&response)
+/// What the caller should know although the workload runs.
+fn about_state(kept: Kept) -> Option<String> {
+    match kept {
+        Kept::Yes | Kept::Ended => None,
+        Kept::Later => Some(
+            "JetStream does not keep state now: the node keeps it on disk until it does".to_owned(),
+        ),
+        Kept::Not => Some(
+            "a workload of this type is not kept in state: it is gone when the node ends"
+                .to_owned(),
+        ),
+    }
 }
 
 /// The nexlet did not answer: what it may still start is stopped, so that nothing runs unlisted.
@@ -185,6 +191,14 @@ async fn not_started(shared: &Shared, id: &str, namespace: &str, error: &str) ->
 
 fn is_error(reply: &Message) -> bool {
     reply.headers.as_ref().is_some_and(|headers| headers.get(ERROR_CODE_HEADER).is_some())
+}
+
+/// The nexlet's reply and more warnings; as it is when it is not what we would have written.
+fn relay_with(reply: &Message, warnings: Vec<String>) -> Answer {
+    let response = decode::<StartWorkloadResponse>(&reply.payload);
+    let (false, Ok(mut response)) = (warnings.is_empty(), response) else { return relay(reply) };
+    response.warnings.extend(warnings);
+    Answer::ok(&response)
 }
 
 /// The nexlet's reply as it is, headers included.

@@ -45,7 +45,12 @@ pub(super) async fn answer(shared: &Arc<Shared>, agent_id: &str, body: &[u8]) ->
     tracing::info!(agent.id = agent_id, agent.name = name, "nexlet registered");
     let id = agent_id.to_owned();
     shared.events.emit(&Event::AgentStarted { id, name, register_type }).await;
-    let connection_data = match shared.minter.for_agent(agent_id) {
+    // Who says that it is ours gets less, so that nothing has to be proved.
+    let minted = match token {
+        Some(_) => shared.minter.for_own_agent(agent_id),
+        None => shared.minter.for_agent(agent_id),
+    };
+    let connection_data = match minted {
         Ok(minted) => minted,
         Err(error) => return refuse(500, "failed to mint nats connection", &error.to_string()),
     };

@@ -67,6 +67,10 @@ fn summaries(body: &[u8]) -> Vec<WorkloadSummary> {
 fn with_facts(shared: &Shared, mut summary: WorkloadSummary) -> WorkloadSummary {
     summary.metadata.insert(fact::NODE_ID.to_owned(), shared.node_id.clone());
     summary.metadata.insert(fact::NODE_NAME.to_owned(), shared.node_name.clone());
+    if let Some(workload) = shared.workloads.get(&summary.id) {
+        let permissions = shared.minter.describe(&summary.id, &workload.request);
+        summary.metadata.insert(fact::PERMISSIONS.to_owned(), permissions);
+    }
     summary
 }
 

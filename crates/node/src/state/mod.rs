@@ -159,6 +159,11 @@ impl State {
         self.workloads.assign(agent_id, register_type, is_registered)
     }
 
+    /// What is known of one workload.
+    pub(crate) fn get(&self, id: &str) -> Option<Remembered> {
+        self.workloads.get(id)
+    }
+
     /// The largest request that can be kept, as it is stored.
     pub(crate) fn limit(&self) -> usize {
         self.durable.as_ref().map_or(usize::MAX, Durable::limit)
