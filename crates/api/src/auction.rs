@@ -16,6 +16,9 @@ pub struct AuctionRequest {
     pub agent_type: String,
     #[serde(deserialize_with = "nullable")]
     pub auction_id: String,
+    /// Ours: the workload's name, so that bidders can tell how many copies of it they have.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "nullable")]
+    pub name: String,
     #[serde(deserialize_with = "nullable")]
     pub tags: Tags,
 }
@@ -26,6 +29,9 @@ pub struct AuctionRequest {
 pub struct AuctionResponse {
     #[serde(deserialize_with = "nullable")]
     pub bidder_id: String,
+    /// Ours: workloads of the asked name in the caller's namespace that the bidder has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<u32>,
     /// Ours: who bids, so that a caller can spread copies over nodes.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "nullable")]
     pub node_id: String,
@@ -34,6 +40,9 @@ pub struct AuctionResponse {
     /// `null` when the nexlet named none.
     #[serde(deserialize_with = "present")]
     pub supported_lifecycles: Option<Vec<Lifecycle>>,
+    /// Ours: all workloads that the bidder has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workloads: Option<u32>,
     /// The agent's public xkey, not the node's.
     #[serde(deserialize_with = "nullable")]
     pub xkey: String,

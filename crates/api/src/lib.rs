@@ -16,11 +16,13 @@ pub mod error;
 pub mod event;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod lease;
 pub mod log;
 pub mod node;
 pub mod start;
 pub mod subject;
 pub mod time;
+pub mod view;
 pub mod workload;
 
 pub use codec::{DecodeError, decode, encode};

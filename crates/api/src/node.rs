@@ -28,6 +28,9 @@ pub enum NodeState {
     Lameduck,
     Stopping,
     Error,
+    /// Ours, and never on the wire: a list says it of a node that has not been heard of for long.
+    #[serde(skip_deserializing)]
+    Unknown,
 }
 
 impl NodeState {
@@ -40,6 +43,7 @@ impl NodeState {
             Self::Lameduck => "lameduck",
             Self::Stopping => "stopping",
             Self::Error => "error",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -29,6 +29,12 @@ impl Time {
         text.parse().ok().map(Self)
     }
 
+    /// A moment by the nanoseconds since 1970; the zero time when they are out of range.
+    #[must_use]
+    pub fn from_unix_nanos(nanos: i128) -> Self {
+        Timestamp::from_nanosecond(nanos).map(Self).unwrap_or_default()
+    }
+
     /// Whether it is the zero time.
     #[must_use]
     pub fn is_zero(self) -> bool {

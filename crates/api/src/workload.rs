@@ -59,6 +59,9 @@ pub enum WorkloadState {
     Stopping,
     Stopped,
     Error,
+    /// Ours, and never on the wire: a list says it of a workload whose node has not been heard of for long.
+    #[serde(skip_deserializing)]
+    Unknown,
 }
 
 impl WorkloadState {
@@ -72,6 +75,7 @@ impl WorkloadState {
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Error => "error",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, Message, StatusCode};
+use async_nats::{Client, Message, StatusCode, Subscriber};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
 /// How long to listen.
@@ -38,28 +38,66 @@ pub async fn gather(
     subject: String,
     body: Bytes,
     bounds: Bounds,
-    mut done: impl FnMut(&Message) -> bool,
+    done: impl FnMut(&Message) -> bool,
 ) -> Result<Gathered, async_nats::Error> {
-    let inbox = client.new_inbox();
-    let mut answers = client.subscribe(inbox.clone()).await?;
-    client.publish_with_reply(subject, inbox, body).await?;
-    let end = Instant::now() + bounds.total;
-    let mut gathered = Gathered::default();
-    let mut wait = bounds.total;
-    while bounds.max.is_none_or(|max| gathered.messages.len() < max) {
-        let until = end.min(Instant::now() + wait);
-        let Ok(Some(message)) = tokio::time::timeout_at(until, answers.next()).await else { break };
-        if message.status == Some(StatusCode::NO_RESPONDERS) {
-            gathered.no_responders = gathered.messages.is_empty();
-            break;
-        }
-        let is_last = done(&message);
-        gathered.messages.push(message);
-        if is_last {
-            break;
-        }
-        wait = bounds.stall;
+    Ok(Scatter::send(client, subject, body).await?.gather(bounds, done).await)
+}
+
+/// A request that went out and whose answers are coming in: for who does something else meanwhile.
+#[derive(Debug)]
+pub struct Scatter {
+    answers: Subscriber,
+    sent: Instant,
+}
+
+impl Scatter {
+    /// Publishes once.
+    ///
+    /// # Errors
+    /// When the request cannot be published or the connection is closed.
+    pub async fn send(
+        client: &Client,
+        subject: String,
+        body: Bytes,
+    ) -> Result<Self, async_nats::Error> {
+        let inbox = client.new_inbox();
+        let answers = client.subscribe(inbox.clone()).await?;
+        client.publish_with_reply(subject, inbox, body).await?;
+        Ok(Self { answers, sent: Instant::now() })
     }
-    let _already_closed = answers.unsubscribe().await;
-    Ok(gathered)
+
+    /// Collects until `done` says so, the bounds pass, or nobody listens. The total counts from the
+    /// sending.
+    pub async fn gather(
+        mut self,
+        bounds: Bounds,
+        mut done: impl FnMut(&Message) -> bool,
+    ) -> Gathered {
+        let end = self.sent + bounds.total;
+        let mut gathered = Gathered::default();
+        let mut wait = bounds.total;
+        while bounds.max.is_none_or(|max| gathered.messages.len() < max) {
+            let until = end.min(Instant::now() + wait);
+            let Ok(Some(message)) = tokio::time::timeout_at(until, self.answers.next()).await
+            else {
+                break;
+            };
+            if message.status == Some(StatusCode::NO_RESPONDERS) {
+                gathered.no_responders = gathered.messages.is_empty();
+                break;
+            }
+            let is_last = done(&message);
+            gathered.messages.push(message);
+            if is_last {
+                // What has arrived already counts too.
+                while let Some(Some(message)) = self.answers.next().now_or_never() {
+                    gathered.messages.push(message);
+                }
+                break;
+            }
+            wait = bounds.stall;
+        }
+        let _already_closed = self.answers.unsubscribe().await;
+        gathered
+    }
 }

@@ -3,6 +3,8 @@
 //! Owns: making a bucket, reading all of it at once, and telling "JetStream is away" from "the bucket is
 //! gone". Never: knows what stands in a value.
 
+mod revisions;
+
 use std::time::Duration;
 
 use async_nats::Client;
@@ -13,6 +15,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 use crate::streams::context;
+
+pub use revisions::Written;
 
 /// JetStream acknowledges within this, or the caller is told that it did not.
 pub const ACK_BOUND: Duration = Duration::from_secs(2);
@@ -45,6 +49,8 @@ pub struct Config {
     pub description: String,
     pub max_bytes: i64,
     pub max_value_size: i32,
+    /// How long an entry stays; zero means for ever.
+    pub max_age: Duration,
 }
 
 /// One entry.
@@ -104,6 +110,7 @@ impl Bucket {
             history: 1,
             max_bytes: config.max_bytes,
             max_value_size: config.max_value_size,
+            max_age: config.max_age,
             num_replicas: 1,
             ..kv::Config::default()
         };

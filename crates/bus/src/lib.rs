@@ -15,6 +15,7 @@ pub mod pool;
 mod round_trip;
 pub mod seal;
 pub mod service;
+mod snapshot;
 pub mod streams;
 
 pub use async_nats::client::{PublishError, RequestError, RequestErrorKind};
@@ -23,6 +24,7 @@ pub use async_nats::{Client, Message, StatusCode, Subject, Subscriber};
 pub use connection::{ConnectError, Renewer, Settings, connect, connect_renewable};
 pub use pool::{Lease, Pool};
 pub use round_trip::{ROUND_TRIP_BOUND, round_trip};
+pub use snapshot::{Entry, SnapshotError, buckets, snapshot};
 
 /// A request with a patience of its own, instead of the connection's.
 #[must_use]

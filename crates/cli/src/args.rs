@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    call, clone, events, info, lameduck, logs, ls, nexlet, node, nodes, run, stop, up, workload,
+    call, clone, events, info, lameduck, logs, ls, nexlet, node, nodes, run, scale, stop, up,
+    workload,
 };
 
 const LONG_ABOUT: &str =
@@ -100,6 +101,8 @@ pub(crate) enum Command {
     Clone(clone::CloneArgs),
     /// Send a node into lame duck mode: no more work, and its end after a delay
     Lameduck(lameduck::LameduckArgs),
+    /// Start or stop copies of a workload until N run
+    Scale(scale::ScaleArgs),
     /// Work with nodes
     #[command(subcommand)]
     Node(node::NodeCommand),

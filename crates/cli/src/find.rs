@@ -13,9 +13,16 @@ pub(crate) async fn workloads(
     client: &Client,
     address: &str,
 ) -> Result<Vec<WorkloadSummary>, CliError> {
-    let all = client.workloads(&[]).await?;
-    choose(address, all).map_err(|error| {
-        if error.kind == Kind::NotFound { not_found(client, address) } else { error }
+    let found = match choose(address, client.workloads(&[]).await?) {
+        // Before it is said that something is not there, the nodes are asked.
+        Err(error) if error.kind == Kind::NotFound && error.message.is_empty() => {
+            choose(address, client.workloads_live(&[]).await?)
+        }
+        found => found,
+    };
+    found.map_err(|error| match error.message.is_empty() {
+        true => not_found(client, address),
+        false => error,
     })
 }
 

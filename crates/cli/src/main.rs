@@ -57,6 +57,7 @@ impl Cli {
             Command::Info(args) => commands::info::run(globals, args).await,
             Command::Logs(args) => commands::logs::run(globals, args).await,
             Command::Events(args) => commands::events::run(globals, args).await,
+            Command::Scale(args) => commands::scale::run(globals, args).await,
             Command::Stop(args) => commands::stop::run(globals, args).await,
             Command::Clone(args) => commands::clone::run(globals, args).await,
             Command::Lameduck(args) => commands::lameduck::run(globals, args).await,

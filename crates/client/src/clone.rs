@@ -11,7 +11,7 @@ use nex_bus::gather::{Bounds, gather};
 use nex_bus::seal::{SealKey, open_request};
 use nex_types::{Namespace, Tags};
 
-use crate::{Client, Error, read};
+use crate::{Client, Error, Placement, read};
 
 /// The node that has it answers within milliseconds; the others stay silent.
 const BOUND: Duration = Duration::from_millis(2500);
@@ -66,7 +66,10 @@ impl Client {
         let owner = Namespace::parse(&request.namespace)
             .map_err(|error| Error::Unreadable(error.to_string()))?;
         let owner = Self::new(self.nats.clone(), owner);
-        let bid = owner.auction(&request.workload_type, tags).await?.ok_or(Error::NoBid)?;
-        owner.deploy(&bid, &request).await
+        let fleet = owner.fleet().await?;
+        match owner.place(&fleet, &request, tags).await? {
+            Placement::Placed { response, .. } => Ok(response),
+            Placement::Nobody | Placement::NotThisLifecycle(_) => Err(Error::NoBid),
+        }
     }
 }

@@ -27,6 +27,10 @@ pub enum Error {
     AmbiguousId,
     #[error("the answer is not understood: {0}")]
     Unreadable(String),
+    #[error("the node ended while it started the workload")]
+    NodeGone,
+    #[error("the lease on the name was lost in the middle: NATS was away, or somebody took it")]
+    LeaseLost,
     #[error("NATS: {0}")]
     Nats(String),
 }

@@ -5,12 +5,16 @@
 #![warn(missing_docs)]
 
 mod clone;
+mod copies;
 mod deploy;
 mod error;
 mod feed;
+mod fleet;
 mod lameduck;
+mod lease;
 mod nodes;
 mod owner;
+mod view;
 mod workloads;
 
 use std::time::Duration;
@@ -22,11 +26,14 @@ use nex_types::Namespace;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use deploy::sealed;
+pub use copies::Copies;
+pub use deploy::{Placement, sealed};
 pub use error::{Error, Refusal};
 pub use feed::{EventLine, Events, LogRecord, Logs};
+pub use fleet::{Fleet, Member};
+pub use lease::{Lease, Leases};
 
-/// Until the view exists, lists end this long after the last reply …
+/// Where the view does not tell how many will answer, the wait ends this long after the last reply …
 const STALL: Duration = Duration::from_millis(100);
 /// … and at most after this.
 const TOTAL: Duration = Duration::from_secs(1);

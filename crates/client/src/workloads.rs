@@ -11,23 +11,85 @@ use nex_api::workload::{
 use nex_bus::gather::{Bounds, gather};
 use nex_types::Namespace;
 
-use crate::{Client, Error, Refusal, STALL, TOTAL, read};
+use crate::fleet::{Fleet, Member};
+use crate::{Client, Error, Refusal, STALL, TOTAL, read, view};
 
+/// A node asks its nexlets for at most a second.
+const LIST_BOUND: Duration = Duration::from_millis(1500);
 /// A node answers a stop within 1.5 s.
 const STOP_BOUND: Duration = Duration::from_secs(3);
 const STOP_STALL: Duration = Duration::from_millis(1500);
 
 impl Client {
     /// The workloads of this client's namespace (`system`: of all) that `filter` names by id or name;
-    /// an empty filter means all. Sorted by namespace, name and start.
+    /// an empty filter means all. Sorted by namespace, name and start. The view tells; nodes of which
+    /// it does not tell are asked, and without a view all are.
     ///
     /// # Errors
     /// When NATS fails, or every node that answered refused.
     pub async fn workloads(&self, filter: &[String]) -> Result<Vec<WorkloadSummary>, Error> {
+        let (fleet, listed) = tokio::join!(self.fleet(), self.workloads_of_the_view());
+        let fleet = fleet?;
+        let Some(listed) = listed.ok().filter(|_| fleet.has_view) else {
+            return self.workloads_live(filter).await;
+        };
+        let mut list: Vec<WorkloadSummary> =
+            listed.into_iter().filter_map(|workload| view::shown(workload, &fleet)).collect();
+        if fleet.has_strangers() {
+            list.extend(self.workloads_of_strangers(&fleet).await?);
+        }
+        list.retain(|w| filter.is_empty() || filter.contains(&w.id) || filter.contains(&w.name));
+        sort(&mut list);
+        list.dedup_by(|a, b| a.id == b.id);
+        Ok(list)
+    }
+
+    /// The same, of the nodes that answer now, without the view.
+    ///
+    /// # Errors
+    /// When NATS fails, or every node that answered refused.
+    pub async fn workloads_live(&self, filter: &[String]) -> Result<Vec<WorkloadSummary>, Error> {
+        let bounds = Bounds { total: TOTAL, stall: STALL, max: None };
+        let mut list = self.ask_workloads(filter, bounds).await?;
+        sort(&mut list);
+        Ok(list)
+    }
+
+    /// The same, when it is known how many nodes answer.
+    pub(crate) async fn workloads_of(
+        &self,
+        filter: &[String],
+        n_nodes: usize,
+    ) -> Result<Vec<WorkloadSummary>, Error> {
+        if n_nodes == 0 {
+            return Ok(Vec::new());
+        }
+        let bounds = Bounds { total: LIST_BOUND, stall: LIST_BOUND, max: Some(n_nodes) };
+        self.ask_workloads(filter, bounds).await
+    }
+
+    async fn workloads_of_strangers(&self, fleet: &Fleet) -> Result<Vec<WorkloadSummary>, Error> {
+        let mut list = self.workloads_of(&[], fleet.n_answering()).await?;
+        let is_theirs = |w: &WorkloadSummary| {
+            view::node_of(w).and_then(|id| fleet.get(id)).is_none_or(Member::is_stranger)
+        };
+        list.retain(is_theirs);
+        Ok(list)
+    }
+
+    async fn ask_workloads(
+        &self,
+        filter: &[String],
+        bounds: Bounds,
+    ) -> Result<Vec<WorkloadSummary>, Error> {
         let namespace = self.namespace.as_str();
         let request =
             ListWorkloadsRequest { filter: filter.to_vec(), namespace: namespace.to_owned() };
-        let gathered = self.ask_all(namespace, "WPING", &request).await?;
+        let subject = subject::control(namespace, "WPING");
+        let body = nex_api::encode(&request).into();
+        let gathered = gather(&self.nats, subject, body, bounds, |_| false)
+            .await
+            .map_err(|error| Error::Nats(error.to_string()))?;
         let mut list = Vec::new();
         let mut refusal = None;
         for message in &gathered.messages {
@@ -36,40 +98,10 @@ impl Client {
                 Err(error) => refusal = Some(error),
             }
         }
-        if let (true, Some(refusal)) = (list.is_empty(), refusal) {
-            return Err(refusal);
+        match refusal {
+            Some(refusal) if list.is_empty() => Err(refusal),
+            _ => Ok(list),
         }
-        list.sort_by(|a, b| {
-            (&a.namespace, &a.name, &a.start_time, &a.id).cmp(&(
-                &b.namespace,
-                &b.name,
-                &b.start_time,
-                &b.id,
-            ))
-        });
-        Ok(list)
-    }
-
-    /// One workload by its id, as soon as the node that runs it has answered.
-    ///
-    /// # Errors
-    /// When NATS fails.
-    pub async fn workload(&self, id: &str) -> Result<Option<WorkloadSummary>, Error> {
-        let namespace = self.namespace.as_str();
-        let request =
-            ListWorkloadsRequest { filter: vec![id.to_owned()], namespace: namespace.to_owned() };
-        let found = |message: &nex_bus::Message| {
-            let list = read::<Vec<WorkloadSummary>>(message).unwrap_or_default();
-            list.into_iter().find(|workload| workload.id == id)
-        };
-        let bounds = Bounds { total: TOTAL, stall: STALL, max: None };
-        let subject = subject::control(namespace, "WPING");
-        let body = nex_api::encode(&request).into();
-        let gathered =
-            gather(&self.nats, subject, body, bounds, |message| found(message).is_some())
-                .await
-                .map_err(|error| Error::Nats(error.to_string()))?;
-        Ok(gathered.messages.iter().find_map(found))
     }
 
     /// Stops one workload of `namespace`. The first node that stopped it answers for all.
@@ -109,6 +141,17 @@ impl Client {
     pub fn is_system(&self) -> bool {
         self.namespace.as_str() == Namespace::SYSTEM
     }
+}
+
+fn sort(list: &mut [WorkloadSummary]) {
+    list.sort_by(|a, b| {
+        (&a.namespace, &a.name, &a.start_time, &a.id).cmp(&(
+            &b.namespace,
+            &b.name,
+            &b.start_time,
+            &b.id,
+        ))
+    });
 }
 
 impl Refusal {

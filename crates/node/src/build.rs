@@ -23,6 +23,7 @@ use crate::identity::{Identity, StateDir};
 use crate::minter::{Minter, Parts};
 use crate::node::Built;
 use crate::state::State;
+use crate::view::View;
 
 /// A node that cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,7 @@ impl Config {
             workloads,
             minter: Minter::new(self.issuer.clone(), parts),
             tasks: Tasks::new(),
+            view: View::default(),
         });
         Ok(Built { config: self, shared, feeds, directory })
     }

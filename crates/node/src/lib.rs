@@ -21,6 +21,7 @@ mod schema;
 mod schema_bounds;
 mod state;
 mod supervise;
+mod view;
 mod workloads;
 
 pub use build::BuildError;

@@ -79,6 +79,8 @@ impl Built {
         );
         let keeper = state::keep(Arc::clone(&shared), tasks.token());
         tasks.spawn("state keeper", OnFailure::EndProcess, keeper);
+        let view = crate::view::publish(Arc::clone(&shared), tasks.token());
+        tasks.spawn("view", OnFailure::EndProcess, view);
         let nexlet_token = nexlets.token();
         let n_nexlets = config.nexlets.len();
         for program in config.nexlets {
@@ -94,6 +96,7 @@ impl Built {
             }
             was_starting
         });
+        shared.view.node_changed();
         Ok(Node { shared, tasks, nexlets, n_nexlets, service, nexlet_token, _directory: directory })
     }
 }
@@ -154,6 +157,7 @@ impl Node {
     pub async fn drain(self) {
         let shared = self.shared;
         shared.state.send_replace(NodeState::Stopping);
+        shared.view.node_changed();
         self.nexlet_token.cancel();
         if !self.nexlets.shutdown(NEXLETS_BOUND).await {
             tracing::error!("nexlets left after the drain deadline");

@@ -86,6 +86,19 @@ impl Workloads {
         })
     }
 
+    pub(crate) fn namespace_of(&self, id: &str) -> Option<String> {
+        self.with(|all| all.get(id).map(|entry| entry.workload.request.namespace.clone()))
+    }
+
+    /// How many there are, and how many of them are `name` of `namespace`.
+    pub(crate) fn count(&self, namespace: &str, name: &str) -> (usize, usize) {
+        let is_copy = |entry: &&Entry| {
+            let request = &entry.workload.request;
+            request.namespace == namespace && request.name == name
+        };
+        self.with(|all| (all.len(), all.values().filter(is_copy).count()))
+    }
+
     /// Gives `agent_id` what it has had, and what of its type no registered agent has: each workload
     /// belongs to one agent. Returns all that it should run.
     pub(crate) fn assign(

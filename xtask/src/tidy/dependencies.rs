@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sandbox", &["types"]),
     ("shim", &["types", "sandbox"]),
     ("bus", &["types", "api", "policy", "sandbox"]),
-    ("client", &["types", "api", "bus"]),
+    ("client", &["types", "api", "policy", "bus"]),
     ("artifact", &["types", "bus"]),
     ("nexlet", &["types", "api", "bus", "sandbox"]),
     ("functions", &["types", "api", "policy", "sandbox", "bus", "artifact", "nexlet"]),
@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "types",
             "api",
+            "policy",
             "client",
             "artifact",
             "bus",

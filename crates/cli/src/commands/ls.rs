@@ -1,10 +1,11 @@
-//! `nex ls`: the workloads that run now.
+//! `nex ls`: the workloads, as the view has them or as the nodes say.
 //!
 //! Owns: the table. Never: shows another namespace's, save for `system` and `-A`.
 
 use clap::Args;
 use nex_api::Time;
 use nex_api::workload::{WorkloadSummary, fact};
+use nex_client::Client;
 
 use super::nodes::uptime;
 use crate::args::Globals;
@@ -21,6 +22,9 @@ pub(crate) struct LsArgs {
     /// In all namespaces that one may see
     #[arg(short = 'A', long)]
     all: bool,
+    /// Ask the nodes instead of reading what they wrote
+    #[arg(long)]
+    live: bool,
 }
 
 pub(crate) async fn run(globals: Globals, args: LsArgs) -> Result<(), CliError> {
@@ -29,21 +33,31 @@ pub(crate) async fn run(globals: Globals, args: LsArgs) -> Result<(), CliError> 
     } else {
         globals
     };
-    list(&globals, &args.filter).await
+    let client = globals.client().await?;
+    let workloads = match args.live {
+        true => client.workloads_live(&args.filter).await?,
+        false => client.workloads(&args.filter).await?,
+    };
+    show(&globals, &client, &workloads);
+    Ok(())
 }
 
 /// Lists the workloads of the namespace that `filter` names.
 pub(crate) async fn list(globals: &Globals, filter: &[String]) -> Result<(), CliError> {
     let client = globals.client().await?;
     let workloads = client.workloads(filter).await?;
+    show(globals, &client, &workloads);
+    Ok(())
+}
+
+fn show(globals: &Globals, client: &Client, workloads: &[WorkloadSummary]) {
     if globals.json {
         ui::json(&workloads);
     } else if workloads.is_empty() {
         ui::line(format_args!("No workloads found in namespace {}", client.namespace()));
     } else {
-        table(&workloads, client.is_system());
+        table(workloads, client.is_system());
     }
-    Ok(())
 }
 
 fn table(workloads: &[WorkloadSummary], with_namespace: bool) {

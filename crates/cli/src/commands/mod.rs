@@ -14,6 +14,7 @@ mod nexlet_check;
 pub(crate) mod node;
 pub(crate) mod nodes;
 pub(crate) mod run;
+pub(crate) mod scale;
 mod served;
 pub(crate) mod stop;
 pub(crate) mod up;

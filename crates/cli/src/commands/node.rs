@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 
 use super::lameduck::LameduckArgs;
-use super::nodes::NodesArgs;
+use super::nodes::{ForgetArgs, NodesArgs};
 use super::served::{self, NodeArgs, Signals};
 use super::{info, lameduck, nodes};
 use crate::args::Globals;
@@ -26,6 +26,8 @@ pub(crate) enum NodeCommand {
     /// Send a node into lame duck mode: no more work, and its end after a delay
     #[command(visible_alias = "down")]
     Lameduck(LameduckArgs),
+    /// Take a node that will not come back, and its workloads, off the lists
+    Forget(ForgetArgs),
 }
 
 #[derive(Debug, Args)]
@@ -46,6 +48,7 @@ pub(crate) async fn run(globals: Globals, command: NodeCommand) -> Result<(), Cl
             let _all_is_shown = args.full;
             info::node(&globals, &args.node).await
         }
+        NodeCommand::Forget(args) => nodes::forget(&globals, &args).await,
     }
 }
 

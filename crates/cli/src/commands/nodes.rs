@@ -1,26 +1,40 @@
-//! `nex nodes`: the nodes that answer now.
+//! `nex nodes`: the nodes, as the view has them or as they answer. `nex node forget`: a node that will
+//! not come back is listed no more.
 //!
-//! Owns: the table. Never: keeps a list; nodes that are away are not shown until the view exists.
+//! Owns: the table. Never: keeps a list.
 
 use clap::Args;
 use nex_api::Time;
-use nex_api::node::NodePingResponse;
+use nex_api::node::{NodePingResponse, NodeState};
 
 use super::served::parse_tags;
 use crate::args::Globals;
-use crate::error::CliError;
-use crate::ui;
+use crate::error::{CliError, Kind};
+use crate::{find, ui};
 
 #[derive(Debug, Args)]
 pub(crate) struct NodesArgs {
     /// Only nodes with these tags
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ';')]
     filter: Vec<String>,
+    /// Only nodes that answer now
+    #[arg(long)]
+    live: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArgs {
+    /// Id, unique prefix of it, or name
+    node: String,
 }
 
 pub(crate) async fn run(globals: Globals, args: NodesArgs) -> Result<(), CliError> {
     let filter = parse_tags(&args.filter)?;
-    let nodes = globals.client().await?.nodes(&filter).await?;
+    let client = globals.client().await?;
+    let nodes = match args.live {
+        true => client.nodes_live(&filter).await?,
+        false => client.nodes(&filter).await?,
+    };
     if globals.json {
         ui::json(&nodes);
     } else if nodes.is_empty() {
@@ -34,6 +48,32 @@ pub(crate) async fn run(globals: Globals, args: NodesArgs) -> Result<(), CliErro
     Ok(())
 }
 
+/// Removes a node that is away, and what it ran, from the view.
+pub(crate) async fn forget(globals: &Globals, args: &ForgetArgs) -> Result<(), CliError> {
+    let client = globals.client().await?;
+    let fleet = client.fleet().await?;
+    let nodes = fleet.clone().into_list();
+    let Some(node) = find::node(&nodes, &args.node) else {
+        return Err(CliError::new(Kind::NotFound, format!("node not found: {}", args.node))
+            .hint("see which are there: nex nodes"));
+    };
+    let name = ui::harmless(fleet.name(&node.node_id));
+    if fleet.answers(&node.node_id) {
+        let message = format!("node {name} is there, and would be listed again at once");
+        return Err(CliError::other(message).hint("end it first"));
+    }
+    let n_forgotten = client.forget_node(&node.node_id).await?;
+    if globals.json {
+        ui::json(&serde_json::json!({"node_id": node.node_id, "entries": n_forgotten}));
+    } else {
+        ui::line(format_args!(
+            "✓ node {name} is forgotten, with {} workloads",
+            n_forgotten.saturating_sub(1)
+        ));
+    }
+    Ok(())
+}
+
 fn row(node: &NodePingResponse) -> Vec<String> {
     let tag = |name: &str| node.tags.get(name).cloned().unwrap_or_else(|| "[unknown]".to_owned());
     let is_lame = node.tags.get("nex.lameduck").is_some_and(|value| value == "true");
@@ -42,7 +82,11 @@ fn row(node: &NodePingResponse) -> Vec<String> {
         format!("{}{}", node.node_id, if is_lame { "*" } else { "" }),
         tag("nex.nexus"),
         node.version.clone(),
-        uptime(Time::now().since(node.start_time)),
+        if node.state == NodeState::Unknown {
+            "-".to_owned()
+        } else {
+            uptime(Time::now().since(node.start_time))
+        },
         node.state.as_str().to_owned(),
         node.agent_count.to_string(),
     ]

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use clap::Args;
 use nex_api::event::WORKLOAD_STOPPED;
-use nex_api::workload::WorkloadSummary;
+use nex_api::workload::{WorkloadSummary, fact};
 use nex_client::{Client, Events};
+use nex_types::Namespace;
 use tokio::time::Instant;
 
 use crate::args::Globals;
@@ -18,6 +19,8 @@ use crate::{find, ui};
 
 /// A function drains for at most 30 s, a service is killed after its grace.
 const END_BOUND: Duration = Duration::from_secs(45);
+/// A node that did not answer a moment ago is not waited for.
+const LATE_BOUND: Duration = Duration::from_millis(300);
 
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
@@ -28,27 +31,65 @@ pub(crate) struct StopArgs {
 
 pub(crate) async fn run(globals: Globals, args: StopArgs) -> Result<(), CliError> {
     let client = globals.client().await?;
-    let mut found: Vec<WorkloadSummary> = Vec::new();
-    for target in &args.targets {
-        found.extend(find::workloads(&client, target).await?);
-    }
+    let (found, buried) = choose(&client, &args.targets).await?;
     let start = std::time::Instant::now();
     stop_all(&client, &found).await?;
+    bury(&client, &buried).await?;
     if globals.json {
-        let stopped: Vec<_> = found
-            .iter()
-            .map(|w| serde_json::json!({"id": w.id, "name": w.name, "stopped": true}))
-            .collect();
-        ui::json(&stopped);
+        let line = |w: &WorkloadSummary, stopped: bool| serde_json::json!({"id": w.id, "name": w.name, "stopped": stopped, "unreachable": !stopped});
+        let lines = found.iter().map(|w| line(w, true));
+        ui::json(&lines.chain(buried.iter().map(|w| line(w, false))).collect::<Vec<_>>());
         return Ok(());
     }
     let elapsed = start.elapsed().as_millis();
     for workload in &found {
+        let name = ui::harmless(&workload.name);
+        ui::line(format_args!("✓ {name} stopped ({}) in {elapsed} ms", workload.id));
+    }
+    for workload in &buried {
+        let node = workload.metadata.get(fact::NODE_NAME).map_or("?", String::as_str);
         ui::line(format_args!(
-            "✓ {} stopped ({}) in {elapsed} ms",
+            "✓ {} ({}) is on node {}, which does not answer; it will not bring it back",
             ui::harmless(&workload.name),
-            workload.id
+            workload.id,
+            ui::harmless(node)
         ));
+    }
+    Ok(())
+}
+
+/// What the targets mean: what can be stopped, and what is on nodes that do not answer.
+async fn choose(
+    client: &Client,
+    targets: &[String],
+) -> Result<(Vec<WorkloadSummary>, Vec<WorkloadSummary>), CliError> {
+    let unreachable = client.unreachable().await?;
+    let (mut found, mut buried) = (Vec::new(), Vec::new());
+    for target in targets {
+        let is_meant = |w: &&WorkloadSummary| w.name == *target || w.id == *target;
+        let dead: Vec<WorkloadSummary> = unreachable.iter().filter(is_meant).cloned().collect();
+        match find::workloads(client, target).await {
+            Ok(listed) => found.extend(listed),
+            Err(error) if error.kind != Kind::NotFound || dead.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        buried.extend(dead);
+    }
+    found.retain(|w: &WorkloadSummary| unreachable.iter().all(|dead| dead.id != w.id));
+    Ok((found, buried))
+}
+
+/// Sees to it that nodes which do not answer do not bring these back, and takes them off the lists.
+pub(crate) async fn bury(client: &Client, workloads: &[WorkloadSummary]) -> Result<(), CliError> {
+    for workload in workloads {
+        let owner = Namespace::parse(client.owner(workload))?;
+        let client = Client::new(client.nats().clone(), owner);
+        let Some(leases) = client.leases().await? else { continue };
+        leases.bury([workload.id.as_str()]).await?;
+        client.unlist([workload.id.as_str()]).await?;
+        // It may have been slow only; then it does as it is told.
+        let told = client.stop(client.owner(workload), &workload.id);
+        let _does_not_answer = tokio::time::timeout(LATE_BOUND, told).await;
     }
     Ok(())
 }
@@ -75,7 +116,13 @@ pub(crate) async fn stop_all(
         }
         waiting.insert(workload.id.clone());
     }
-    wait_for_ends(client, &mut events, waiting).await
+    wait_for_ends(client, &mut events, waiting).await?;
+    let owners: BTreeSet<&str> = workloads.iter().map(|w| client.owner(w)).collect();
+    for owner in owners {
+        let ids = workloads.iter().filter(|w| client.owner(w) == owner).map(|w| w.id.as_str());
+        client.until_unlisted(owner, ids).await;
+    }
+    Ok(())
 }
 
 async fn wait_for_ends(
@@ -97,7 +144,7 @@ async fn wait_for_ends(
             }
             _ = look.tick() => {
                 let ids: Vec<String> = waiting.iter().cloned().collect();
-                let left: BTreeSet<String> = client.workloads(&ids).await?.into_iter().map(|w| w.id).collect();
+                let left: BTreeSet<String> = client.workloads_live(&ids).await?.into_iter().map(|w| w.id).collect();
                 waiting.retain(|id| left.contains(id));
             }
             () = tokio::time::sleep_until(deadline) => {

@@ -131,6 +131,8 @@ async fn start(
         }
         Ok(reply) => {
             let kept = about_state(shared.workloads.remember(&id).await);
+            shared.view.changed(&id);
+            shared.view.settled().await;
             relay_with(&reply, kept.into_iter().chain(unissued).collect())
         }
         Err(error) => not_started(shared, &id, &namespace, &error.to_string()).await,

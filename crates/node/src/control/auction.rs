@@ -11,7 +11,7 @@ use nex_policy::auction::{Candidate, Question, bid};
 
 use super::{Shared, malformed};
 
-pub(super) fn answer(shared: &Shared, body: &[u8]) -> Answer {
+pub(super) fn answer(shared: &Shared, namespace: &str, body: &[u8]) -> Answer {
     let request = match decode::<AuctionRequest>(body) {
         Ok(request) => request,
         Err(error) => return malformed("failed to unmarshal auction request", &error),
@@ -38,11 +38,14 @@ pub(super) fn answer(shared: &Shared, body: &[u8]) -> Answer {
         tracing::debug!(agent_type = request.agent_type, "no bid");
         return Answer::Silence;
     };
+    let (workloads, copies) = shared.workloads.count(namespace, &request.name);
     Answer::ok(&AuctionResponse {
         bidder_id: shared.bids.make(agent_id, now),
+        copies: u32::try_from(copies).ok(),
         node_id: shared.node_id.clone(),
         start_request_schema: agent.schema.text().to_owned(),
         supported_lifecycles: agent.lifecycles.clone(),
+        workloads: u32::try_from(workloads).ok(),
         xkey: agent.public_xkey.clone(),
     })
 }

@@ -27,11 +27,15 @@ use nex_sandbox::{Deadline, Tasks};
 use nex_types::Tags;
 use tokio::sync::watch;
 
+pub(crate) use ping::response as ping_response;
+pub(crate) use wping::with_facts;
+
 use crate::agents::Agents;
 use crate::bids::Bids;
 use crate::events::Events;
 use crate::minter::Minter;
 use crate::state::State;
+use crate::view::View;
 
 /// What all handlers share.
 #[derive(Debug)]
@@ -54,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) workloads: State,
     pub(crate) minter: Minter,
     pub(crate) tasks: Tasks,
+    pub(crate) view: View,
 }
 
 impl Shared {
@@ -129,7 +134,7 @@ pub(crate) fn handler(shared: Arc<Shared>) -> Handler {
                 AGENT_ID => agent_id::answer(&shared, &request.body),
                 REGISTER_REMOTE => register_remote::answer(&shared, &request.body),
                 REGISTER => register::answer(&shared, id, &request.body).await,
-                AUCTION => auction::answer(&shared, &request.body),
+                AUCTION => auction::answer(&shared, namespace, &request.body),
                 UNDEPLOY => undeploy::answer(&shared, namespace, id, &request.body).await,
                 ADEPLOY => adeploy::answer(&shared, namespace, id, &request.body).await,
                 CLONE => clone::answer(&shared, namespace, id, &request.body).await,

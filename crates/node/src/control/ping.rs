@@ -14,17 +14,22 @@ pub(super) fn answer(shared: &Shared, body: &[u8]) -> Answer {
         Ok(request) => request,
         Err(error) => return malformed("failed to unmarshal ping request", &error),
     };
-    let tags = shared.tags();
-    if !matches_tags(&request.filter, &tags) {
-        return Answer::Silence;
+    let response = response(shared);
+    match matches_tags(&request.filter, &response.tags) {
+        true => Answer::ok(&response),
+        false => Answer::Silence,
     }
-    Answer::ok(&NodePingResponse {
+}
+
+/// What the node says of itself.
+pub(crate) fn response(shared: &Shared) -> NodePingResponse {
+    NodePingResponse {
         agent_count: u32::try_from(shared.agents.count()).unwrap_or(u32::MAX),
         node_id: shared.node_id.clone(),
         start_time: shared.started,
         state: *shared.state.borrow(),
-        tags,
+        tags: shared.tags(),
         version: shared.version.clone(),
         xkey: shared.public_xkey.clone(),
-    })
+    }
 }

@@ -24,6 +24,8 @@ pub(super) async fn answer(shared: &Shared, namespace: &str, id: &str, body: &[u
     }
     let remembered = shared.workloads.forget_of(id, &request.namespace).await;
     if let Some(response) = broadcast(shared, id, &request.namespace).await {
+        shared.view.changed(id);
+        shared.view.settled().await;
         return Answer::ok(&response);
     }
     // Its nexlet is down: it will not be started again, so it is stopped all the same.

@@ -64,7 +64,8 @@ fn summaries(body: &[u8]) -> Vec<WorkloadSummary> {
     entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect()
 }
 
-fn with_facts(shared: &Shared, mut summary: WorkloadSummary) -> WorkloadSummary {
+/// What the node adds to a nexlet's summary.
+pub(crate) fn with_facts(shared: &Shared, mut summary: WorkloadSummary) -> WorkloadSummary {
     summary.metadata.insert(fact::NODE_ID.to_owned(), shared.node_id.clone());
     summary.metadata.insert(fact::NODE_NAME.to_owned(), shared.node_name.clone());
     if let Some(workload) = shared.workloads.get(&summary.id) {

@@ -54,6 +54,7 @@ impl Durable {
             bucket: format!("nex-{node_id}"),
             description: "what runs on a Nex node".to_owned(),
             max_bytes: MAX_BYTES,
+            max_age: Duration::ZERO,
             max_value_size: MAX_VALUE,
         };
         let journal = Journal::open(directory.join("state.journal"))?;

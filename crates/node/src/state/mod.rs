@@ -164,6 +164,19 @@ impl State {
         self.workloads.get(id)
     }
 
+    pub(crate) fn is_remembered(&self, id: &str) -> bool {
+        self.workloads.has(id)
+    }
+
+    pub(crate) fn namespace_of(&self, id: &str) -> Option<String> {
+        self.workloads.namespace_of(id)
+    }
+
+    /// How many there are, and how many of them are `name` of `namespace`.
+    pub(crate) fn count(&self, namespace: &str, name: &str) -> (usize, usize) {
+        self.workloads.count(namespace, name)
+    }
+
     /// The largest request that can be kept, as it is stored.
     pub(crate) fn limit(&self) -> usize {
         self.durable.as_ref().map_or(usize::MAX, Durable::limit)

@@ -14,11 +14,14 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
+use replace::Wanted;
+
 use super::served::parse_tags;
 use crate::args::Globals;
 use crate::error::CliError;
 
 pub(crate) use placement::deploy;
+pub(crate) use replace::under_lease;
 
 /// Deploy a file: JavaScript, WebAssembly or a static program.
 ///
@@ -54,6 +57,9 @@ pub(crate) struct RunArgs {
     /// Start another copy beside one that has the name
     #[arg(long)]
     no_replace: bool,
+    /// How many copies shall run, spread over the nodes [default: as many as run, else one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    copies: Option<u16>,
     /// Arguments of the program
     #[arg(last = true, value_name = "ARGS")]
     argv: Vec<String>,
@@ -91,12 +97,21 @@ pub(crate) async fn run(globals: Globals, args: RunArgs) -> Result<(), CliError>
     let uploaded = prepare::upload_file(&client, &name, &bytes).await?;
     let mut request = prepare::start_request(&client, &args, kind, &name, &uploaded)?;
     digest::attach(&mut request, &globals.state_dir());
-    let done = replace::replace(&client, &request, &tags, args.no_replace).await?;
+    let done = replace::replace(&client, &request, &tags, wanted(&args)).await?;
     let elapsed = start.elapsed();
     if globals.json {
         report::json(&uploaded, &done);
     } else {
-        report::text(&client, &args, &uploaded, &request, &done, elapsed).await;
+        report::text(&args, &uploaded, &request, &done, elapsed);
     }
     Ok(())
+}
+
+fn wanted(args: &RunArgs) -> Wanted {
+    let copies = args.copies.map(usize::from);
+    match (args.no_replace, copies) {
+        (true, copies) => Wanted::More(copies.unwrap_or(1)),
+        (false, Some(copies)) => Wanted::Exactly(copies),
+        (false, None) => Wanted::AsManyAsNow,
+    }
 }

@@ -5,13 +5,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nex_api::workload::{StartWorkloadRequest, fact};
+use nex_api::workload::StartWorkloadRequest;
 use nex_artifact::Uploaded;
-use nex_client::Client;
 use nex_types::{ByteSize, SubjectPattern};
 use serde_json::json;
 
 use super::RunArgs;
+use super::placement::Placed;
 use super::replace::Done;
 use crate::commands::served::for_people;
 use crate::ui;
@@ -22,33 +22,36 @@ pub(super) fn json(uploaded: &Uploaded, done: &Done) {
         Done::AlreadyRunning(workload) => ui::json(&json!({
             "already_running": true, "id": workload.id, "name": workload.name,
         })),
-        Done::Started { responses, n_replaced } => ui::json(&json!({
-            "already_running": false, "workloads": responses, "replaced": n_replaced,
-            "uri": uploaded.uri, "digest": uploaded.digest.to_string(),
-        })),
+        Done::Changed { placed, n_stopped, n_buried } => {
+            let responses: Vec<_> = placed.iter().map(|placed| &placed.response).collect();
+            ui::json(&json!({
+                "already_running": false, "workloads": responses,
+                "replaced": n_stopped, "replaced_unreachable": n_buried,
+                "uri": uploaded.uri, "digest": uploaded.digest.to_string(),
+            }));
+        }
     }
 }
 
 /// What happened, and what to type next.
-pub(super) async fn text(
-    client: &Client,
+pub(super) fn text(
     args: &RunArgs,
     uploaded: &Uploaded,
     request: &StartWorkloadRequest,
     done: &Done,
     elapsed: Duration,
 ) {
-    let (responses, n_replaced) = match done {
+    let (placed, n_stopped, n_buried) = match done {
         Done::AlreadyRunning(workload) => {
             ui::line(format_args!("✓ {} is already running ({})", request.name, workload.id));
             return;
         }
-        Done::Started { responses, n_replaced } => (responses, *n_replaced),
+        Done::Changed { placed, n_stopped, n_buried } => (placed, *n_stopped, *n_buried),
     };
     ui::line(describe_upload(uploaded, &args.file));
     let (kind, lifecycle) = (&request.workload_type, request.workload_lifecycle);
-    for response in responses {
-        let node = node_of(client, &response.id).await;
+    for Placed { node, response } in placed {
+        let node = ui::harmless(node);
         let (name, id) = (ui::harmless(&response.name), ui::harmless(&response.id));
         let elapsed = for_people(elapsed);
         ui::line(format_args!(
@@ -58,8 +61,13 @@ pub(super) async fn text(
             ui::note(format_args!("warning: {}", ui::harmless(warning)));
         }
     }
-    if n_replaced > 0 {
-        ui::line(format_args!("✓ replaced {n_replaced} that ran before"));
+    if n_stopped > 0 {
+        ui::line(format_args!("✓ replaced {n_stopped} that ran before"));
+    }
+    if n_buried > 0 {
+        ui::line(format_args!(
+            "✓ replaced {n_buried} on nodes that do not answer; they will not bring it back"
+        ));
     }
     how_to_use(args, &request.name);
 }
@@ -87,10 +95,4 @@ fn how_to_use(args: &RunArgs, name: &str) {
         ));
     }
     ui::line(format_args!("  logs:     nex logs {name} -f     stop:  nex stop {name}"));
-}
-
-async fn node_of(client: &Client, id: &str) -> String {
-    let found = client.workload(id).await.ok().flatten();
-    let name = found.and_then(|workload| workload.metadata.get(fact::NODE_NAME).cloned());
-    ui::harmless(name.as_deref().unwrap_or("?"))
 }
