@@ -21,6 +21,7 @@ mod schema;
 mod schema_bounds;
 mod state;
 mod supervise;
+mod tombstones;
 mod view;
 mod workloads;
 

@@ -21,8 +21,8 @@ use crate::config::Config;
 use crate::control::{Shared, endpoints, handler};
 use crate::feeds::{Feeds, beat};
 use crate::identity::StateDir;
-use crate::state;
 use crate::supervise::supervise;
+use crate::{state, tombstones, view};
 
 /// Nexlets have 40 s to drain and be killed.
 const NEXLETS_BOUND: Duration = Duration::from_secs(45);
@@ -79,8 +79,11 @@ impl Built {
         );
         let keeper = state::keep(Arc::clone(&shared), tasks.token());
         tasks.spawn("state keeper", OnFailure::EndProcess, keeper);
-        let view = crate::view::publish(Arc::clone(&shared), tasks.token());
+        let view = view::publish(Arc::clone(&shared), tasks.token());
         tasks.spawn("view", OnFailure::EndProcess, view);
+        tombstones::end_buried(&shared).await;
+        let buried = tombstones::watch(Arc::clone(&shared), tasks.token());
+        tasks.spawn("tombstones", OnFailure::EndProcess, buried);
         let nexlet_token = nexlets.token();
         let n_nexlets = config.nexlets.len();
         for program in config.nexlets {

@@ -8,7 +8,7 @@
 //!                           └─end before the reply, failure─► forgotten
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use nex_api::workload::StartWorkloadRequest;
@@ -88,6 +88,11 @@ impl Workloads {
 
     pub(crate) fn namespace_of(&self, id: &str) -> Option<String> {
         self.with(|all| all.get(id).map(|entry| entry.workload.request.namespace.clone()))
+    }
+
+    pub(crate) fn namespaces(&self) -> BTreeSet<String> {
+        let namespace = |entry: &Entry| entry.workload.request.namespace.clone();
+        self.with(|all| all.values().map(namespace).collect())
     }
 
     /// How many there are, and how many of them are `name` of `namespace`.

@@ -84,7 +84,8 @@ async fn ask(client: &async_nats::Client, subject: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+/// A percentile of sorted values.
+pub(super) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let idx = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
     sorted.get(idx).copied().unwrap_or_default()
 }

@@ -1,8 +1,9 @@
-//! `cargo xtask bench`: functions against a plain responder, in one run on this machine.
+//! `cargo xtask bench`: functions against a plain responder, or the control plane, in one run on this machine.
 //!
 //! Owns: what is measured, and in which order (interleaved pairs, so that a slow minute hits both alike). Never:
 //! compares with numbers of another run or machine; only the ratios mean something elsewhere.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,11 +11,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use futures::StreamExt;
 use nex_testkit::{NatsServer, Nex, Process, example};
+use serde::Serialize;
 
 use crate::{builds, nats_server};
 use measure::{Load, measure};
 use report::{Deploy, Function, Memory, Pair, Report};
 
+mod control;
 mod measure;
 mod report;
 mod responder;
@@ -24,6 +27,9 @@ pub(crate) use responder::{ResponderArgs, run as run_responder};
 /// Options of the bench.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// What is measured
+    #[arg(value_enum, default_value = "functions")]
+    what: What,
     /// 3 pairs instead of 15, and fewer functions: to see that it works
     #[arg(long)]
     quick: bool,
@@ -33,6 +39,15 @@ pub(crate) struct Args {
     /// Functions deployed for the memory figure
     #[arg(long, default_value_t = 100)]
     functions: usize,
+}
+
+/// What a bench is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// Calls, deploys and memory of functions
+    Functions,
+    /// Deploys and lists of the control plane
+    Control,
 }
 
 const PLAIN: &str = "bench.plain";
@@ -88,6 +103,16 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
     let nats_server = nats_server::ensure(root)?;
     let nex = builds::nex(root)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if args.what == What::Control {
+        let report = runtime.block_on(async {
+            let server = NatsServer::options().binary(nats_server).try_start().await?;
+            let nex = Nex::against(&server).binary(nex).try_up().await?;
+            let report = control::measure_control(&server, &nex, args.quick).await;
+            nex.finish().await;
+            report
+        })?;
+        return print(args, &report);
+    }
     let report = runtime.block_on(async {
         let server = NatsServer::options().binary(nats_server).try_start().await?;
         let responder = start_responder(&server).await?;
@@ -97,8 +122,12 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
         nex.finish().await;
         report
     })?;
+    print(args, &report)
+}
+
+fn print(args: &Args, report: &(impl Serialize + Display)) -> anyhow::Result<()> {
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        println!("{}", serde_json::to_string_pretty(report)?);
     } else {
         print!("{report}");
     }

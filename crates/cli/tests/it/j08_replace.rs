@@ -16,14 +16,14 @@ use crate::world::{SOON, World, try_ask};
 const CALLERS: usize = 64;
 
 /// Callers that never pause; each ends at its first failed call.
-struct Callers {
+pub(crate) struct Callers {
     n_answered: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<Result<(), String>>>,
 }
 
 impl Callers {
-    fn start(client: &Client, subject: &'static str) -> Self {
+    pub(crate) fn start(client: &Client, subject: &'static str) -> Self {
         let (n_answered, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let tasks = (0..CALLERS).map(|_| {
             let client = client.clone();
@@ -45,7 +45,7 @@ impl Callers {
     }
 
     /// Waits until each has been answered about ten times more.
-    async fn go_on(&self) {
+    pub(crate) async fn go_on(&self) {
         let before = self.n_answered.load(Ordering::SeqCst);
         eventually("the callers are answered", SOON, async || {
             let n_new = self.n_answered.load(Ordering::SeqCst) - before;
@@ -56,7 +56,7 @@ impl Callers {
     }
 
     /// The calls that failed.
-    async fn end(self) -> Vec<String> {
+    pub(crate) async fn end(self) -> Vec<String> {
         self.stop.store(true, Ordering::SeqCst);
         let mut failures = Vec::new();
         for task in self.tasks {
@@ -109,6 +109,6 @@ async fn j08_another_subject_or_a_second_copy_is_what_one_asks_for() {
     world.finish().await;
 }
 
-fn version(number: u32) -> String {
+pub(crate) fn version(number: u32) -> String {
     format!("(subject, payload) => 'version {number}'\n")
 }

@@ -28,6 +28,7 @@ use nex_types::Tags;
 use tokio::sync::watch;
 
 pub(crate) use ping::response as ping_response;
+pub(crate) use undeploy::stop;
 pub(crate) use wping::with_facts;
 
 use crate::agents::Agents;

@@ -22,22 +22,29 @@ pub(super) async fn answer(shared: &Shared, namespace: &str, id: &str, body: &[u
     if !may_act(namespace, &request.namespace) {
         return mismatch(namespace, &request.namespace);
     }
-    let remembered = shared.workloads.forget_of(id, &request.namespace).await;
-    if let Some(response) = broadcast(shared, id, &request.namespace).await {
+    Answer::ok(&stop(shared, id, &request.namespace).await)
+}
+
+/// Forgets the workload, then stops it.
+pub(crate) async fn stop(shared: &Shared, id: &str, namespace: &str) -> StopWorkloadResponse {
+    let remembered = shared.workloads.forget_of(id, namespace).await;
+    let stopped = broadcast(shared, id, namespace).await;
+    if stopped.is_some() || remembered.is_some() {
         shared.view.changed(id);
         shared.view.settled().await;
-        return Answer::ok(&response);
     }
-    // Its nexlet is down: it will not be started again, so it is stopped all the same.
-    Answer::ok(&remembered.map_or_else(
-        || StopWorkloadResponse::not_found(id),
-        |workload| StopWorkloadResponse {
-            id: id.to_owned(),
-            message: String::new(),
-            stopped: true,
-            workload_type: workload.request.workload_type,
-        },
-    ))
+    // Without an answer its nexlet is down: it will not be started again, so it is stopped all the same.
+    stopped.unwrap_or_else(|| {
+        remembered.map_or_else(
+            || StopWorkloadResponse::not_found(id),
+            |workload| StopWorkloadResponse {
+                id: id.to_owned(),
+                message: String::new(),
+                stopped: true,
+                workload_type: workload.request.workload_type,
+            },
+        )
+    })
 }
 
 /// Asks every nexlet; the first that stopped it answers for all.

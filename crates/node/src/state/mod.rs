@@ -14,7 +14,7 @@ mod journal;
 mod keeper;
 mod key;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -170,6 +170,11 @@ impl State {
 
     pub(crate) fn namespace_of(&self, id: &str) -> Option<String> {
         self.workloads.namespace_of(id)
+    }
+
+    /// The namespaces that have something here.
+    pub(crate) fn namespaces(&self) -> BTreeSet<String> {
+        self.workloads.namespaces()
     }
 
     /// How many there are, and how many of them are `name` of `namespace`.
