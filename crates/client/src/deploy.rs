@@ -23,6 +23,8 @@ const STRANGERS_BOUND: Duration = Duration::from_secs(1);
 const START_BOUND: Duration = Duration::from_secs(60);
 /// How often it is asked, while it starts a workload, whether it is still there.
 const ALIVE_EVERY: Duration = Duration::from_secs(2);
+/// So many questions unanswered in a row, and it is taken for lost.
+const MOST_SILENT: usize = 3;
 
 /// What came of a deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +87,7 @@ impl Client {
                 Placement::NotThisLifecycle(bid.supported_lifecycles.unwrap_or_default())
             }));
         };
-        let response = self.deploy(bid, request).await?;
+        let response = self.deploy(fleet, bid, request).await?;
         Ok(Placement::Placed { node_id: bid.node_id.clone(), response })
     }
 
@@ -144,6 +146,7 @@ impl Client {
     /// When the node or nexlet refuses, or does not answer within 60 s.
     async fn deploy(
         &self,
+        fleet: &Fleet,
         bid: &AuctionResponse,
         request: &StartWorkloadRequest,
     ) -> Result<StartWorkloadResponse, Error> {
@@ -151,17 +154,17 @@ impl Client {
         let asked = self.ask_one(subject, encode(&sealed(bid, request)), START_BOUND);
         tokio::select! {
             answer = asked => answer,
-            () = self.until_gone(&bid.node_id) => Err(Error::NodeGone),
+            () = self.until_gone(fleet, &bid.node_id) => Err(Error::NodeGone),
         }
     }
 
-    /// Ends when the node does not answer any more; never for a node that did not tell its id.
-    async fn until_gone(&self, node_id: &str) {
-        if node_id.is_empty() {
+    /// Ends when the node does not answer any more; never for one that this client may not ask.
+    async fn until_gone(&self, fleet: &Fleet, node_id: &str) {
+        if !fleet.answers(node_id) {
             return std::future::pending().await;
         }
         let mut n_silent = 0;
-        while n_silent < 2 {
+        while n_silent < MOST_SILENT {
             tokio::time::sleep(ALIVE_EVERY).await;
             let subject = subject::control_of(Namespace::SYSTEM, "PING", node_id);
             let request = nex_bus::request(encode(&NodePingRequest::default()).into(), ALIVE_EVERY);

@@ -90,17 +90,17 @@ impl Client {
         let gathered = gather(&self.nats, subject, body, bounds, |_| false)
             .await
             .map_err(|error| Error::Nats(error.to_string()))?;
-        let mut list = Vec::new();
+        let mut lists = Vec::new();
         let mut refusal = None;
         for message in &gathered.messages {
             match read::<Vec<WorkloadSummary>>(message) {
-                Ok(summaries) => list.extend(summaries),
+                Ok(list) => lists.push(list),
                 Err(error) => refusal = Some(error),
             }
         }
         match refusal {
-            Some(refusal) if list.is_empty() => Err(refusal),
-            _ => Ok(list),
+            Some(refusal) if lists.is_empty() => Err(refusal),
+            _ => Ok(lists.concat()),
         }
     }
 

@@ -134,13 +134,14 @@ impl Agents {
         })
     }
 
-    pub(crate) fn heartbeat(&self, id: &str, beat: AgentHeartbeat) {
+    /// Notes a heartbeat; whether it is the first one since the registration.
+    pub(crate) fn heartbeat(&self, id: &str, beat: AgentHeartbeat) -> bool {
         self.with(|inner| {
-            if let Some(agent) = inner.agents.get_mut(id) {
-                let (received, time) = (Instant::now(), Time::now());
-                agent.heartbeat = Some(Heartbeat { received, time, summary: beat.summary });
-            }
-        });
+            let Some(agent) = inner.agents.get_mut(id) else { return false };
+            let (received, time) = (Instant::now(), Time::now());
+            let heartbeat = Heartbeat { received, time, summary: beat.summary };
+            agent.heartbeat.replace(heartbeat).is_none()
+        })
     }
 
     pub(crate) fn all(&self) -> Vec<(String, Agent)> {
@@ -160,6 +161,15 @@ impl Agents {
         let now = Instant::now();
         let is_reachable = |agent: &&Agent| agent.health(now) != Health::Offline;
         self.with(|inner| inner.agents.values().filter(is_reachable).count())
+    }
+
+    /// How many surely answer a broadcast at once: one that has not sent a heartbeat may still be
+    /// coming up, and one that sends none any more may hang.
+    pub(crate) fn answering(&self) -> usize {
+        let now = Instant::now();
+        let answers =
+            |agent: &&Agent| matches!(agent.health(now), Health::Healthy | Health::ShuttingDown);
+        self.with(|inner| inner.agents.values().filter(answers).count())
     }
 
     pub(crate) fn summaries(&self) -> Vec<NodeAgentSummary> {

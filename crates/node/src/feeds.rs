@@ -47,10 +47,10 @@ impl Feeds {
                 Some(message) = heartbeats.next() => {
                     let id = message.subject.rsplit('.').next().unwrap_or_default();
                     match decode::<AgentHeartbeat>(&message.payload) {
-                        Ok(beat) => {
-                            shared.agents.heartbeat(id, beat);
-                            shared.view.node_changed();
-                        }
+                        Ok(beat) => match shared.agents.heartbeat(id, beat) {
+                            true => shared.view.all_changed(),
+                            false => shared.view.node_changed(),
+                        },
                         Err(error) => tracing::warn!(%error, agent.id = id, "heartbeat not understood"),
                     }
                 }

@@ -43,7 +43,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, agent_id: &str, body: &[u8]) ->
         return refuse(500, "failed to update registration", &duplicate.to_string());
     }
     tracing::info!(agent.id = agent_id, agent.name = name, "nexlet registered");
-    shared.view.all_changed();
+    shared.view.node_changed();
     let id = agent_id.to_owned();
     shared.events.emit(&Event::AgentStarted { id, name, register_type }).await;
     // Who says that it is ours gets less, so that nothing has to be proved.

@@ -62,8 +62,8 @@ const N_NODE_FACTS: usize = 2;
 
 /// The workloads with these ids, none meaning all.
 pub(super) async fn ask(shared: &Shared, ids: &BTreeSet<String>) -> Observed {
-    let reachable = shared.agents.reachable();
-    if reachable == 0 {
+    let answering = shared.agents.answering();
+    if answering == 0 {
         return Observed { is_complete: shared.agents.count() == 0, ..Observed::default() };
     }
     let request = ListWorkloadsRequest {
@@ -71,7 +71,7 @@ pub(super) async fn ask(shared: &Shared, ids: &BTreeSet<String>) -> Observed {
         namespace: Namespace::SYSTEM.to_owned(),
     };
     let subject = subject::agents(&shared.node_id, "QUERYWORKLOADS");
-    let bounds = Bounds { total: BOUND, stall: BOUND, max: Some(reachable) };
+    let bounds = Bounds { total: BOUND, stall: BOUND, max: Some(answering) };
     let mut summaries = BTreeMap::new();
     let mut n_lists = 0;
     let read = |message: &nex_bus::Message| {
@@ -89,5 +89,5 @@ pub(super) async fn ask(shared: &Shared, ids: &BTreeSet<String>) -> Observed {
     for summary in summaries.values_mut().filter(|summary| summary.namespace.is_empty()) {
         summary.namespace = shared.workloads.namespace_of(&summary.id).unwrap_or_default();
     }
-    Observed { summaries, is_complete: n_lists >= reachable && reachable == shared.agents.count() }
+    Observed { summaries, is_complete: n_lists >= answering && answering == shared.agents.count() }
 }
