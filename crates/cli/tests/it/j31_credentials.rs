@@ -32,7 +32,7 @@ async fn world(operator: &Operator) -> World {
         .arguments(["--issuer-signing-key-root-account", &operator.a.public()])
         .arguments(["--policy", &policy.display().to_string()]);
     let client = server.client_with(&operator.a.creds()).await;
-    World::with(server, options, client).await
+    World::of(server, options, client).await
 }
 
 #[tokio::test]
@@ -147,11 +147,8 @@ async fn started_on(world: &World, node: &str, nexlet: &Client) -> Value {
     nexlet.publish(heartbeat, beat.into()).await.unwrap();
     let auction = json!({ "agent_type": "probe", "auction_id": "A", "tags": {} });
     let bid = nex_testkit::eventually("somebody bids", SOON, async || {
-        let asked = crate::world::try_ask(
-            &world.client,
-            &crate::world::control("AUCTION"),
-            auction.to_string().into(),
-        );
+        let subject = crate::world::control("AUCTION");
+        let asked = crate::world::try_ask(&world.client, &subject, auction.to_string().into());
         let asked = tokio::time::timeout(Duration::from_millis(500), asked).await;
         asked.map_err(|_| "silence".to_owned())?.map_err(|error| error.to_string())
     })

@@ -62,11 +62,9 @@ async fn two_at_once_do_it_one_after_the_other() {
     world.file("one.js", version(1));
     world.file("two.js", version(2));
     let run = |file| ["run", file, "--name", "echo", "--on", "js.echo"];
-    let (one, two, again) = tokio::join!(
-        world.nex.run(&run("one.js")),
-        world.nex.run(&run("two.js")),
-        world.nex.run(&run("two.js"))
-    );
+    let (one, two) = (run("one.js"), run("two.js"));
+    let (one, two, again) =
+        tokio::join!(world.nex.run(&one), world.nex.run(&two), world.nex.run(&two));
     for output in [&one, &two, &again] {
         assert_eq!(output.code, 0, "{output}");
     }

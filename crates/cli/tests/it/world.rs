@@ -56,7 +56,7 @@ impl World {
     }
 
     /// A node as these options say, and a caller of the test's own making.
-    pub(crate) async fn with(server: NatsServer, options: NexOptions, client: Client) -> Self {
+    pub(crate) async fn of(server: NatsServer, options: NexOptions, client: Client) -> Self {
         let seat = seat().await;
         let nex = options.up().await;
         Self { server, nex, client, _seat: seat }
