@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use nex_api::NatsConnectionData;
 use nkeys::KeyPair;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between attempts to reach a server that went away; short, since a local one restarts fast.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub name: String,
     /// Prefix of inboxes; the library's `_INBOX` when absent.
     pub inbox_prefix: Option<String>,
+    /// How long the first attempt to connect may take; five seconds when absent.
+    pub timeout: Option<Duration>,
 }
 
 impl fmt::Debug for Settings {
@@ -54,6 +57,8 @@ pub enum ConnectError {
     Seed,
     #[error("NATS at {servers} refused the credentials")]
     Refused { servers: String },
+    #[error("no TLS connection with NATS at {servers}: {reason}")]
+    Tls { servers: String, reason: String },
     #[error("NATS at {servers} cannot be reached: {reason}")]
     Unreachable { servers: String, reason: String },
 }
@@ -92,7 +97,7 @@ pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
     let name = settings.name.clone();
     options
         .name(&settings.name)
-        .connection_timeout(CONNECT_TIMEOUT)
+        .connection_timeout(settings.timeout.unwrap_or(CONNECT_TIMEOUT))
         // Also asked before the very first attempt, which need not wait.
         .reconnect_delay_callback(
             |attempt| if attempt <= 1 { Duration::ZERO } else { RECONNECT_PAUSE },
@@ -101,6 +106,16 @@ pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
         .connect(servers)
         .await
         .map_err(|error| connect_error(&error, settings))
+}
+
+/// The address with a token in it, as NATS addresses carry one where the minted data have no place.
+#[must_use]
+pub fn with_token(url: &str, token: &str) -> String {
+    let token = utf8_percent_encode(token, NON_ALPHANUMERIC);
+    match url.split_once("://") {
+        Some((scheme, host)) => format!("{scheme}://{token}@{host}"),
+        None => format!("nats://{token}@{url}"),
+    }
 }
 
 /// An address without its user name and password.
@@ -181,7 +196,19 @@ async fn authenticate(
             options.user_and_password(data.nats_user_name.clone(), data.nats_user_password.clone())
         );
     }
-    Ok(options)
+    Ok(authenticate_by_address(options, &data.nats_servers))
+}
+
+/// Addresses may carry `user:password@` or `token@`, which the library leaves to its caller.
+fn authenticate_by_address(options: ConnectOptions, urls: &[String]) -> ConnectOptions {
+    let mut addresses = urls.iter().filter_map(|url| url.trim().parse::<ServerAddr>().ok());
+    let Some(address) = addresses.find(ServerAddr::has_user_pass) else { return options };
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = plain(address.username().unwrap_or_default());
+    match address.password() {
+        Some(password) => options.user_and_password(user, plain(password)),
+        None => options.token(user),
+    }
 }
 
 fn secure(options: ConnectOptions, data: &NatsConnectionData) -> ConnectOptions {
@@ -201,6 +228,7 @@ fn connect_error(error: &async_nats::ConnectError, settings: &Settings) -> Conne
     let servers = settings.servers_text();
     match error.kind() {
         Kind::Authentication | Kind::AuthorizationViolation => ConnectError::Refused { servers },
+        Kind::Tls => ConnectError::Tls { servers, reason: without_os_code(error) },
         Kind::TimedOut => {
             ConnectError::Unreachable { servers, reason: "no answer in 5s".to_owned() }
         }
@@ -224,6 +252,12 @@ mod tests {
         assert_eq!(without_user("me:secret@host"), "host");
         let data = NatsConnectionData::open(vec!["nats://me:secret@h".to_owned()]);
         assert_eq!(Settings::minted(data, "x").servers_text(), "nats://h");
+    }
+
+    #[test]
+    fn a_token_travels_in_the_address() {
+        assert_eq!(with_token("nats://h:4222", "a/b@c"), "nats://a%2Fb%40c@h:4222");
+        assert_eq!(without_user(&with_token("h", "secret")), "nats://h");
     }
 
     #[tokio::test]

@@ -66,6 +66,13 @@ impl CliError {
         self
     }
 
+    /// A refusal in our own words that has a code of the wire.
+    pub(crate) fn coded(code: Code, message: impl Into<String>) -> Self {
+        let code = code.to_string();
+        let hint = hint_of(&code).map(str::to_owned);
+        Self { code: Some(code), hint, ..Self::other(message) }
+    }
+
     /// An error with its chain of sources, joined by ": ".
     pub(crate) fn chain(error: &dyn std::error::Error) -> Self {
         let mut message = error.to_string();
@@ -88,7 +95,10 @@ impl From<ConnectError> for CliError {
             ConnectError::Unreachable { .. } => {
                 "start one with: nex up   or name one with: --nats-url nats://HOST:4222"
             }
-            ConnectError::Refused { .. } => "name a credentials file with: --nats-creds FILE",
+            ConnectError::Refused { .. } => {
+                "say who you are with: --nats-creds FILE, --nats-user NAME --nats-password @FILE, or --context NAME"
+            }
+            ConnectError::Tls { .. } => "name who is trusted with: --nats-tls-ca FILE",
             _ => "see: nex doctor",
         };
         Self { kind, ..Self::chain(&error) }.hint(hint)

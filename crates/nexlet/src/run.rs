@@ -117,7 +117,7 @@ pub async fn run(
 
 fn settings(data: NatsConnectionData, name: &str) -> Settings {
     let inbox_prefix = Some(NEX_INBOX.to_owned());
-    Settings { data, creds_file: None, name: format!("nexlet-{name}"), inbox_prefix }
+    Settings { inbox_prefix, ..Settings::minted(data, format!("nexlet-{name}")) }
 }
 
 async fn register(

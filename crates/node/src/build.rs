@@ -27,7 +27,7 @@ use crate::workloads::Workloads;
 /// A node that cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error("tag {0} uses the reserved prefix nex.")]
+    #[error("can not use reserved tag prefix: nex. (tag {0})")]
     ReservedTag(String),
     #[error("\"{0}\" is not a nexus name: it must be one subject token")]
     Nexus(String),
@@ -63,10 +63,10 @@ impl Config {
             started_at: Instant::now(),
             state: watch::Sender::new(NodeState::Starting),
             lameduck: Deadline::default(),
-            events: Events::new(client.clone(), identity.node_id().to_owned()),
+            events: Events::new(client.clone(), identity.node_id().to_owned(), self.events),
             client,
             agents: Agents::default(),
-            bids: Bids::default(),
+            bids: Bids::new(self.bid_ttl),
             workloads: Workloads::default(),
             minter: Minter::full_access(self.connection.clone()),
             tasks: Tasks::new(),

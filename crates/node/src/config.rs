@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nex_bus::Settings;
 use nex_types::Tags;
+
+use crate::events::EventSink;
 
 /// A node's configuration.
 #[derive(Debug, Clone)]
@@ -25,6 +28,10 @@ pub struct Config {
     pub connection: Settings,
     /// Whether nexlets that the node did not launch may ask to be its own (RREGISTER).
     pub allow_remote_agents: bool,
+    /// Where its own events go.
+    pub events: EventSink,
+    /// How long a bid may be claimed.
+    pub bid_ttl: Duration,
     /// The nexlets to keep running.
     pub nexlets: Vec<NexletProgram>,
 }

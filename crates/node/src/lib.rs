@@ -23,5 +23,7 @@ mod workloads;
 
 pub use build::BuildError;
 pub use config::{Config, NexletProgram};
-pub use identity::{Identity, StateDir, StateDirError};
+pub use events::EventSink;
+pub use identity::{GivenSeeds, Identity, StateDir, StateDirError};
 pub use node::{Built, Node};
+pub use schema::{Schema, SchemaError};

@@ -14,7 +14,7 @@ const PATTERN_LIMIT: usize = 1 << 20;
 
 /// A compiled schema and its text, which goes into bids verbatim.
 #[derive(Debug)]
-pub(crate) struct Schema {
+pub struct Schema {
     text: String,
     document: Value,
     validator: Validator,
@@ -22,7 +22,7 @@ pub(crate) struct Schema {
 
 /// Why a schema cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SchemaError {
+pub enum SchemaError {
     /// 400.
     #[error("{0}")]
     NotJson(String),
@@ -32,7 +32,11 @@ pub(crate) enum SchemaError {
 }
 
 impl Schema {
-    pub(crate) fn compile(text: &str) -> Result<Self, SchemaError> {
+    /// Compiles a schema.
+    ///
+    /// # Errors
+    /// When it is not JSON, larger than its bounds, or not a schema.
+    pub fn compile(text: &str) -> Result<Self, SchemaError> {
         check_size(text).map_err(|error| SchemaError::NotJson(error.to_string()))?;
         let document: Value =
             serde_json::from_str(text).map_err(|error| SchemaError::NotJson(error.to_string()))?;
@@ -47,12 +51,17 @@ impl Schema {
         Ok(Self { text: text.to_owned(), document, validator })
     }
 
-    pub(crate) fn text(&self) -> &str {
+    /// The schema as it was given.
+    #[must_use]
+    pub fn text(&self) -> &str {
         &self.text
     }
 
     /// All that is wrong with `request`, one line each.
-    pub(crate) fn check(&self, request: &Value) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// These lines.
+    pub fn check(&self, request: &Value) -> Result<(), String> {
         let lines: Vec<String> =
             self.validator.iter_errors(request).flat_map(|error| self.describe(&error)).collect();
         if lines.is_empty() { Ok(()) } else { Err(lines.join("\n")) }

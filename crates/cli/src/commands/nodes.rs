@@ -5,6 +5,7 @@
 use clap::Args;
 use nex_api::Time;
 use nex_api::node::NodePingResponse;
+use nex_types::Tags;
 
 use super::served::parse_tags;
 use crate::args::Globals;
@@ -18,8 +19,15 @@ pub(crate) struct NodesArgs {
     filter: Vec<String>,
 }
 
+impl NodesArgs {
+    /// The tags that nodes must have.
+    pub(crate) fn filter(&self) -> Result<Tags, CliError> {
+        parse_tags(&self.filter)
+    }
+}
+
 pub(crate) async fn run(globals: Globals, args: NodesArgs) -> Result<(), CliError> {
-    let filter = parse_tags(&args.filter)?;
+    let filter = args.filter()?;
     let nodes = globals.client().await?.nodes(&filter).await?;
     if globals.json {
         ui::json(&nodes);

@@ -4,12 +4,14 @@
 //! 2. Bad input is refused with an exit code, a sentence and a hint (`refused`, `failing_calls`, `up_refused`).
 //! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`).
 //! 4. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
+//! 5. Settings, identities and the noun verbs: `configuration`, `identity`, `nouns`.
 //!
 //! Callers of functions speak through async-nats, never through our own client.
 
 #![allow(clippy::disallowed_methods, reason = "callers run side by side in plain tasks")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod configuration;
 mod control_deploy;
 mod control_errors;
 mod control_lists;
@@ -17,6 +19,7 @@ mod control_register;
 mod failing_calls;
 mod feeds;
 mod guests;
+mod identity;
 mod j01_newcomer;
 mod j02_nodes;
 mod j03_bytes;
@@ -26,8 +29,10 @@ mod j07_service;
 mod j08_replace;
 mod j09_stop;
 mod j10_command_line;
+mod j10_help;
 mod j10_output;
 mod killed;
+mod nouns;
 mod outage;
 mod refused;
 mod replies;

@@ -6,6 +6,7 @@ use nex_api::workload::{StartWorkloadRequest, StartWorkloadResponse};
 use nex_client::Client;
 use nex_types::Tags;
 
+use super::check::check;
 use crate::error::{CliError, Kind};
 
 /// Takes the first bid and claims it; without one says why, per node.
@@ -18,15 +19,7 @@ pub(crate) async fn deploy(
     let Some(bid) = client.auction(kind, tags).await? else {
         return Err(nobody(client, kind, tags).await);
     };
-    let offers = bid.supported_lifecycles.as_deref().unwrap_or_default();
-    if !offers.contains(&request.workload_lifecycle) {
-        let message = format!(
-            "agent does not support requested lifecycle: {kind} takes {}, not {}",
-            offers.iter().map(|l| l.as_str()).collect::<Vec<_>>().join(" and "),
-            request.workload_lifecycle
-        );
-        return Err(CliError::usage(message));
-    }
+    check(&bid, request)?;
     Ok(client.deploy(&bid, request).await?)
 }
 

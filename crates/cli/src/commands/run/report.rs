@@ -45,7 +45,7 @@ pub(super) async fn text(
         }
         Done::Started { responses, n_replaced } => (responses, *n_replaced),
     };
-    ui::line(describe_upload(uploaded, &args.file));
+    ui::line(describe_upload(uploaded, args.path()));
     let (kind, lifecycle) = (&request.workload_type, request.workload_lifecycle);
     for response in responses {
         let node = node_of(client, &response.id).await;
