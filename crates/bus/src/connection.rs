@@ -11,6 +11,7 @@ use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, ServerAddr};
 use nex_api::NatsConnectionData;
 pub use nex_api::without_user;
 use nkeys::KeyPair;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::jwt;
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub name: String,
     /// Prefix of inboxes; the library's `_INBOX` when absent.
     pub inbox_prefix: Option<String>,
+    /// How long the first attempt to connect may take; five seconds when absent.
+    pub timeout: Option<Duration>,
 }
 
 impl fmt::Debug for Settings {
@@ -57,6 +60,8 @@ pub enum ConnectError {
     Seed,
     #[error("NATS at {servers} refused the credentials")]
     Refused { servers: String },
+    #[error("no TLS connection with NATS at {servers}: {reason}")]
+    Tls { servers: String, reason: String },
     #[error("NATS at {servers} cannot be reached: {reason}")]
     Unreachable { servers: String, reason: String },
 }
@@ -195,7 +200,7 @@ async fn open(settings: &Settings, renewer: &Renewer) -> Result<Client, ConnectE
     let name = settings.name.clone();
     options
         .name(&settings.name)
-        .connection_timeout(CONNECT_TIMEOUT)
+        .connection_timeout(settings.timeout.unwrap_or(CONNECT_TIMEOUT))
         // Also asked before the very first attempt, which need not wait.
         .reconnect_delay_callback(
             |attempt| if attempt <= 1 { Duration::ZERO } else { RECONNECT_PAUSE },
@@ -204,6 +209,16 @@ async fn open(settings: &Settings, renewer: &Renewer) -> Result<Client, ConnectE
         .connect(servers)
         .await
         .map_err(|error| connect_error(&error, settings))
+}
+
+/// The address with a token in it, as NATS addresses carry one where the minted data have no place.
+#[must_use]
+pub fn with_token(url: &str, token: &str) -> String {
+    let token = utf8_percent_encode(token, NON_ALPHANUMERIC);
+    match url.split_once("://") {
+        Some((scheme, host)) => format!("{scheme}://{token}@{host}"),
+        None => format!("nats://{token}@{url}"),
+    }
 }
 
 /// Inboxes of one nexlet: below those of Nex, and its own, so that it hears nobody else's.
@@ -282,7 +297,19 @@ async fn authenticate(
             options.user_and_password(data.nats_user_name.clone(), data.nats_user_password.clone())
         );
     }
-    Ok(options)
+    Ok(authenticate_by_address(options, &data.nats_servers))
+}
+
+/// Addresses may carry `user:password@` or `token@`, which the library leaves to its caller.
+fn authenticate_by_address(options: ConnectOptions, urls: &[String]) -> ConnectOptions {
+    let mut addresses = urls.iter().filter_map(|url| url.trim().parse::<ServerAddr>().ok());
+    let Some(address) = addresses.find(ServerAddr::has_user_pass) else { return options };
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = plain(address.username().unwrap_or_default());
+    match address.password() {
+        Some(password) => options.user_and_password(user, plain(password)),
+        None => options.token(user),
+    }
 }
 
 fn secure(options: ConnectOptions, data: &NatsConnectionData) -> ConnectOptions {
@@ -302,6 +329,7 @@ fn connect_error(error: &async_nats::ConnectError, settings: &Settings) -> Conne
     let servers = settings.servers_text();
     match error.kind() {
         Kind::Authentication | Kind::AuthorizationViolation => ConnectError::Refused { servers },
+        Kind::Tls => ConnectError::Tls { servers, reason: without_os_code(error) },
         Kind::TimedOut => {
             ConnectError::Unreachable { servers, reason: "no answer in 5s".to_owned() }
         }
@@ -325,6 +353,12 @@ mod tests {
         assert_eq!(without_user("me:secret@host"), "host");
         let data = NatsConnectionData::open(vec!["nats://me:secret@h".to_owned()]);
         assert_eq!(Settings::minted(data, "x").servers_text(), "nats://h");
+    }
+
+    #[test]
+    fn a_token_travels_in_the_address() {
+        assert_eq!(with_token("nats://h:4222", "a/b@c"), "nats://a%2Fb%40c@h:4222");
+        assert_eq!(without_user(&with_token("h", "secret")), "nats://h");
     }
 
     #[tokio::test]

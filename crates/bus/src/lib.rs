@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod connection;
+pub mod credentials;
 pub mod gather;
 pub mod jwt;
 pub mod kv;

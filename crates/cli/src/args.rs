@@ -2,14 +2,25 @@
 //!
 //! Owns: names, help texts and defaults. Never: acts on them.
 
-use std::path::PathBuf;
+mod connection;
+mod log;
+mod node_flags;
+mod secret;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    call, clone, events, info, lameduck, logs, ls, nexlet, node, nodes, run, scale, stop, up,
-    workload,
+    call, clone, config, events, info, lameduck, logs, ls, nexlet, node, nodes, run, scale, stop,
+    up, workload,
 };
+use crate::config::Origins;
+pub(crate) use connection::ConnectionArgs;
+pub(crate) use log::{LogArgs, LogTarget};
+pub(crate) use node_flags::{Agent, GoNodeArgs, NexletsArgs};
+pub(crate) use secret::Secret;
 
 const LONG_ABOUT: &str =
     "Nex runs code on NATS: JavaScript and WebAssembly functions, and static Linux programs.
@@ -37,41 +48,43 @@ pub(crate) struct Globals {
     /// Namespace to act in; `system` sees and may do all
     #[arg(short = 'n', long, global = true, env = "NEX_NAMESPACE")]
     pub(crate) namespace: Option<String>,
-    /// Address of NATS; several are separated by commas
-    #[arg(
-        short = 's',
-        long = "nats-url",
-        alias = "nats.servers",
-        global = true,
-        env = "NATS_URL",
-        hide_env_values = true
-    )]
-    pub(crate) nats_url: Option<String>,
-    /// NATS credentials file
-    #[arg(long, alias = "nats.creds-file", global = true, env = "NATS_CREDS", value_name = "FILE")]
-    pub(crate) nats_creds: Option<PathBuf>,
     /// Where the node keeps its identity and its data [default: /var/lib/nex for root, else ~/.local/state/nex]
     #[arg(long, global = true, env = "NEX_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
-    /// JSON configuration file [default: ~/.config/nex/config.json when it is there]
+    /// JSON configuration file, before ./config.json, ~/.config/nex/config.json and /etc/nex/config.json
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// How much the log on standard error tells
-    #[arg(short = 'l', long = "log-level", alias = "logger.level", global = true, value_enum)]
-    pub(crate) log_level: Option<LogLevel>,
+    /// Print the settings that are in force instead of running the command
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) unused: UnusedArgs,
+    #[command(flatten)]
+    pub(crate) nats: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// Who said what of all this.
+    #[arg(skip)]
+    pub(crate) origins: Origins,
 }
 
-/// Levels of the process's own log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
+/// Accepted, so that scripts and files of the Go command line carry over.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct UnusedArgs {
+    #[arg(long, global = true, hide = true)]
+    disable_upgrade_check: bool,
+    #[arg(long, global = true, hide = true)]
+    auto_upgrade: bool,
+    #[arg(long, global = true, hide = true)]
+    dev_mode: bool,
+}
+
+/// A duration as Go writes it.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    nex_types::parse_go(text).map_err(|_| "a duration, such as 500ms, 10s or 1m30s".to_owned())
 }
 
 /// The commands, short verbs first.
@@ -109,6 +122,8 @@ pub(crate) enum Command {
     /// Work with workloads, in the form of the Go command line
     #[command(subcommand, visible_alias = "workloads")]
     Workload(workload::WorkloadCommand),
+    /// Show the settings that are in force, and where each is from
+    Config(config::ConfigArgs),
     /// Check NATS, JetStream, nodes and this machine, and say what to do
     Doctor,
     /// Print the version

@@ -1,8 +1,11 @@
-//! Which NATS a command talks to.
+//! Which NATS a command talks to, and as whom.
 //!
-//! Owns: the order (flag or variable or file, a managed server of this user, the default address), and
-//! the state directory's place. Never: starts a server.
+//! Owns: the order (flags, files, variables, a managed server of this user, the selected context, the
+//! default address), and the places of files. Never: starts a server.
 
+mod identity;
+
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,12 +17,47 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::args::Globals;
+use crate::config::Origin;
+use crate::context::Context;
 use crate::error::CliError;
 use crate::managed;
 
 /// Where plain NATS servers listen.
 pub(crate) const DEFAULT_PORT: u16 = 4222;
 const PROBE_BOUND: Duration = Duration::from_millis(500);
+
+/// A server to talk to, and who said so.
+#[derive(Debug, Clone)]
+pub(crate) struct Chosen {
+    pub(crate) settings: Settings,
+    pub(crate) from: From,
+    /// The JetStream domain; empty is the server's own.
+    pub(crate) domain: String,
+}
+
+/// Who named the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum From {
+    Address(Origin),
+    Context { name: String, origin: Origin },
+    Managed,
+    Selected { name: String },
+    Default,
+}
+
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(Origin::Flag) => f.write_str("flag --nats-url"),
+            Self::Address(Origin::Variable) => f.write_str("variable NATS_URL"),
+            Self::Address(origin) => write!(f, "{origin}"),
+            Self::Context { name, origin } => write!(f, "context {name} ({origin})"),
+            Self::Managed => f.write_str("managed server"),
+            Self::Selected { name } => write!(f, "context {name} (selected)"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
 
 impl Globals {
     /// The namespace to act in; `default` when none is named.
@@ -46,36 +84,70 @@ impl Globals {
         self.state_dir().join("nats")
     }
 
-    /// The settings that were given by flag, variable or file, if any.
-    pub(crate) fn given(&self) -> Option<Settings> {
-        let url = self.nats_url.as_ref().filter(|url| !url.is_empty());
-        if url.is_none() && self.nats_creds.is_none() {
-            return None;
+    /// The server that a flag, a file or a variable names, if one does.
+    pub(crate) fn named(&self) -> Result<Option<Chosen>, CliError> {
+        let address = self.nats.nats_url.as_ref().filter(|url| !url.is_empty());
+        let context = self.nats.nats_context.as_ref().filter(|name| !name.is_empty());
+        let (said_address, said_context) =
+            (self.origins.of("nats_url"), self.origins.of("nats_context"));
+        if address.is_some()
+            && context.is_some()
+            && (&said_address, &said_context) == (&Origin::Flag, &Origin::Flag)
+        {
+            return Err(CliError::usage("--context and --nats-url name two servers")
+                .hint("leave one of them out"));
         }
-        let servers = url.map(|url| url.split(',').map(|one| one.trim().to_owned()).collect());
-        Some(Settings {
-            data: NatsConnectionData::open(servers.unwrap_or_default()),
-            creds_file: self.nats_creds.clone(),
-            name: format!("nex-{}", env!("CARGO_PKG_VERSION")),
-            inbox_prefix: None,
-        })
+        match (context, address) {
+            (Some(name), address)
+                if address.is_none() || said_context.rank() <= said_address.rank() =>
+            {
+                let from = From::Context { name: name.clone(), origin: said_context };
+                self.by_context(&Context::named(name)?, from).map(Some)
+            }
+            (_, Some(url)) => self.by_address(url, From::Address(said_address)).map(Some),
+            _ => Ok(None),
+        }
     }
 
-    /// The settings of a command that needs a server which is there.
-    pub(crate) fn settings(&self) -> Settings {
-        self.given()
-            .or_else(|| managed::of_running(&self.managed_dir()))
-            .unwrap_or_else(|| settings_for(nex_bus::connection::DEFAULT_URL.to_owned()))
+    /// The server of a command that needs one which is there.
+    pub(crate) fn chosen(&self) -> Result<Chosen, CliError> {
+        if let Some(named) = self.named()? {
+            return Ok(named);
+        }
+        if let Some(settings) = managed::of_running(&self.managed_dir()) {
+            return Ok(Chosen { settings, from: From::Managed, domain: String::new() });
+        }
+        // Credentials alone belong to no context: with them, the default address is meant.
+        if !self.has_identity()
+            && let Some(context) = Context::selected()?
+        {
+            let from = From::Selected { name: context.name.clone() };
+            return self.by_context(&context, from);
+        }
+        self.at_default()
+    }
+
+    /// The default address, with the credentials that are given.
+    pub(crate) fn at_default(&self) -> Result<Chosen, CliError> {
+        self.by_address(nex_bus::connection::DEFAULT_URL, From::Default)
+    }
+
+    /// The settings of a command that needs a server which is there; the process's JetStream domain
+    /// becomes that server's.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        let chosen = self.chosen()?;
+        chosen.use_domain();
+        Ok(chosen.settings)
     }
 
     /// A connection to where workloads are, which on the managed server is not where the control plane is.
     pub(crate) async fn connect_to_workloads(&self) -> Result<nex_bus::Client, CliError> {
-        Ok(connect(&managed::workloads(&self.managed_dir(), self.settings())).await?)
+        Ok(connect(&managed::workloads(&self.managed_dir(), self.settings()?)).await?)
     }
 
     /// A connection.
     pub(crate) async fn connect(&self) -> Result<nex_bus::Client, CliError> {
-        Ok(connect(&self.settings()).await?)
+        Ok(connect(&self.settings()?).await?)
     }
 
     /// A client of the control API, acting in the namespace.
@@ -85,10 +157,28 @@ impl Globals {
     }
 }
 
+impl Chosen {
+    /// From now on, JetStream of this server's domain is meant.
+    pub(crate) fn use_domain(&self) {
+        nex_bus::streams::use_domain(&self.domain);
+    }
+}
+
 /// Settings for one address.
 pub(crate) fn settings_for(url: String) -> Settings {
-    let name = format!("nex-{}", env!("CARGO_PKG_VERSION"));
-    Settings::minted(NatsConnectionData::open(vec![url]), name)
+    Settings::minted(NatsConnectionData::open(vec![url]), default_name())
+}
+
+/// What the server shows for our connections.
+pub(crate) fn default_name() -> String {
+    format!("nex-{}", env!("CARGO_PKG_VERSION"))
+}
+
+/// `$XDG_CONFIG_HOME`, or `~/.config`.
+pub(crate) fn user_config_dir() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty());
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".config"));
+    named.map(PathBuf::from).or_else(home)
 }
 
 /// Who listens on a port of this machine.

@@ -88,7 +88,10 @@ impl From<ConnectError> for CliError {
             ConnectError::Unreachable { .. } => {
                 "start one with: nex up   or name one with: --nats-url nats://HOST:4222"
             }
-            ConnectError::Refused { .. } => "name a credentials file with: --nats-creds FILE",
+            ConnectError::Refused { .. } => {
+                "say who you are with: --nats-creds FILE, --nats-user NAME --nats-password @FILE, or --context NAME"
+            }
+            ConnectError::Tls { .. } => "name who is trusted with: --nats-tls-ca FILE",
             _ => "see: nex doctor",
         };
         Self { kind, ..Self::chain(&error) }.hint(hint)

@@ -7,25 +7,31 @@ mod args;
 mod commands;
 mod config;
 mod connection;
+mod context;
 mod error;
 mod find;
 mod issuer;
 mod logging;
 mod managed;
+mod nexfile;
 mod ui;
 
 use std::process::ExitCode;
 
 use args::{Cli, Command};
-use clap::Parser;
+use commands::config::ConfigArgs;
+use config::Stop;
 use error::CliError;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match config::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(Stop::Clap(error)) => return usage(&error),
+        Err(Stop::File(error)) => return ui::report(&error),
     };
-    logging::start(&cli.globals, cli.command.is_daemon());
+    if let Err(error) = logging::start(&cli.globals, cli.command.is_daemon()) {
+        return ui::report(&error);
+    }
     let runtime = match cli.command.runtime() {
         Ok(runtime) => runtime,
         Err(error) => return ui::report(&CliError::other(format!("no runtime: {error}"))),
@@ -47,7 +53,10 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 impl Cli {
     async fn run(self) -> Result<(), CliError> {
-        let globals = config::with_file(self.globals)?;
+        let globals = self.globals;
+        if globals.check {
+            return commands::config::run(&globals, &ConfigArgs::default());
+        }
         match self.command {
             Command::Up(args) => commands::up::run(globals, args).await,
             Command::Run(args) => commands::run::run(globals, args).await,
@@ -63,6 +72,7 @@ impl Cli {
             Command::Lameduck(args) => commands::lameduck::run(globals, args).await,
             Command::Node(command) => commands::node::run(globals, command).await,
             Command::Workload(command) => commands::workload::run(globals, command).await,
+            Command::Config(args) => commands::config::run(&globals, &args),
             Command::Doctor => commands::doctor::run(globals).await,
             Command::Version => commands::version::run(&globals),
             Command::Completions { shell } => commands::completions::run(shell),

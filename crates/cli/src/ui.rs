@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use comfy_table::{Cell, ContentArrangement, Table, TableStyle};
+use comfy_table::{Cell, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -71,6 +71,39 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) {
         line(text.trim_end());
     }
 }
+
+/// A table with a title in rounded lines, as the Go command line draws it.
+pub(crate) fn titled_table(title: &str, header: &[&str], rows: &[Vec<String>]) {
+    let mut table = Table::new();
+    table.load_style(ROUNDED).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().map(Cell::new));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| Cell::new(harmless(cell))));
+    }
+    let lines: Vec<String> = table.lines().collect();
+    let top: Vec<char> = lines.first().map(|line| line.chars().collect()).unwrap_or_default();
+    let width = top.len().saturating_sub(2);
+    // The table's own top becomes the line between title and header.
+    let between: String = top
+        .iter()
+        .map(|c| match c {
+            '╭' => '├',
+            '╮' => '┤',
+            other => *other,
+        })
+        .collect();
+    line(format_args!("╭{}╮", "─".repeat(width)));
+    line(format_args!("│{:^width$}│", harmless(title)));
+    line(between);
+    lines.iter().skip(1).for_each(line);
+}
+
+const ROUNDED: TableStyle = TableStyle::new()
+    .top_border(LineStyle::new('╭', '─', '┬', '╮'))
+    .header_lines(ContentLineStyle::new('│', '│', '│'))
+    .header_separator(LineStyle::new('├', '─', '┼', '┤'))
+    .content_lines(ContentLineStyle::new('│', '│', '│'))
+    .bottom_border(LineStyle::new('╰', '─', '┴', '╯'));
 
 /// Aligned `key: value` lines under a heading.
 pub(crate) fn block(heading: &str, pairs: &[(&str, String)]) {

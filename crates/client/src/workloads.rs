@@ -44,6 +44,20 @@ impl Client {
         Ok(list)
     }
 
+    /// Asks the namespace's nodes for nothing, to find out whether one may ask.
+    ///
+    /// # Errors
+    /// [`Error::NoResponders`] when no node is there, [`Error::TimedOut`] when the server lets no
+    /// question or no answer through.
+    pub async fn probe(&self) -> Result<(), Error> {
+        let namespace = self.namespace.to_string();
+        let request = ListWorkloadsRequest { filter: vec!["-".to_owned()], namespace };
+        let subject = subject::control(self.namespace.as_str(), "WPING");
+        let answer: Result<Vec<WorkloadSummary>, Error> =
+            self.ask_one(subject, nex_api::encode(&request), TOTAL).await;
+        answer.map(drop)
+    }
+
     /// The same, of the nodes that answer now, without the view.
     ///
     /// # Errors

@@ -119,7 +119,7 @@ pub async fn run(
 
 fn settings(data: NatsConnectionData, name: &str, agent_id: &str) -> Settings {
     let inbox_prefix = Some(nexlet_inbox(agent_id));
-    Settings { data, creds_file: None, name: format!("nexlet-{name}"), inbox_prefix }
+    Settings { inbox_prefix, ..Settings::minted(data, format!("nexlet-{name}")) }
 }
 
 async fn register(

@@ -15,8 +15,6 @@ use nex_bus::service::Answer;
 use nex_types::{Digest, Id};
 use tokio::sync::watch;
 
-/// How long a bid may be claimed.
-pub(crate) const TTL: Duration = Duration::from_secs(10);
 /// More open bids than this are a flood; the oldest go.
 const MOST: usize = 4096;
 
@@ -39,18 +37,24 @@ struct Bid {
 }
 
 /// All of a node's bids. A std mutex over short sections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Bids {
+    /// How long a bid may be claimed.
+    ttl: Duration,
     bids: Mutex<HashMap<String, Bid>>,
 }
 
 impl Bids {
+    pub(crate) fn new(ttl: Duration) -> Self {
+        Self { ttl, bids: Mutex::default() }
+    }
+
     /// Makes a bid that `agent_id` backs.
     pub(crate) fn make(&self, agent_id: &str, now: Instant) -> String {
         let id = Id::random().to_string();
         let bid = Bid { agent_id: agent_id.to_owned(), made: now, claimed: None };
         let mut bids = self.bids.lock().unwrap_or_else(PoisonError::into_inner);
-        bids.retain(|_, bid| now.saturating_duration_since(bid.made) < TTL);
+        bids.retain(|_, bid| now.saturating_duration_since(bid.made) < self.ttl);
         if bids.len() >= MOST {
             let oldest = bids.iter().min_by_key(|(_, bid)| bid.made).map(|(id, _)| id.clone());
             oldest.and_then(|id| bids.remove(&id));
@@ -62,14 +66,14 @@ impl Bids {
     /// Whether the bid is open to somebody; asked before the body is parsed.
     pub(crate) fn is_known(&self, id: &str, now: Instant) -> bool {
         let bids = self.bids.lock().unwrap_or_else(PoisonError::into_inner);
-        bids.get(id).is_some_and(|bid| now.saturating_duration_since(bid.made) < TTL)
+        bids.get(id).is_some_and(|bid| now.saturating_duration_since(bid.made) < self.ttl)
     }
 
     /// Claims a bid with a valid request.
     pub(crate) fn claim(&self, id: &str, request: Digest, now: Instant) -> Claim {
         let mut bids = self.bids.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(bid) = bids.get_mut(id) else { return Claim::Unknown };
-        if now.saturating_duration_since(bid.made) >= TTL {
+        if now.saturating_duration_since(bid.made) >= self.ttl {
             return Claim::Unknown;
         }
         match &bid.claimed {
@@ -88,9 +92,11 @@ impl Bids {
 mod tests {
     use super::*;
 
+    const TTL: Duration = Duration::from_secs(10);
+
     #[test]
     fn a_bid_is_claimed_once_and_retried_alike() {
-        let (bids, now) = (Bids::default(), Instant::now());
+        let (bids, now) = (Bids::new(TTL), Instant::now());
         let id = bids.make("agent", now);
         let (mine, other) = (Digest::of(b"mine"), Digest::of(b"other"));
         assert!(bids.is_known(&id, now) && !bids.is_known("made-up", now));

@@ -28,7 +28,7 @@ use crate::view::View;
 /// A node that cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error("tag {0} uses the reserved prefix nex.")]
+    #[error("can not use reserved tag prefix: nex. (tag {0})")]
     ReservedTag(String),
     #[error("\"{0}\" is not a nexus name: it must be one subject token")]
     Nexus(String),
@@ -77,10 +77,10 @@ impl Config {
             started_at: Instant::now(),
             state: watch::Sender::new(NodeState::Starting),
             lameduck: Deadline::default(),
-            events: Events::new(client.clone(), identity.node_id().to_owned()),
+            events: Events::new(client.clone(), identity.node_id().to_owned(), self.events),
             client,
             agents: Agents::default(),
-            bids: Bids::default(),
+            bids: Bids::new(self.bid_ttl),
             workloads,
             minter: Minter::new(self.issuer.clone(), parts),
             tasks: Tasks::new(),

@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nex_bus::Settings;
 use nex_types::Tags;
 
+use crate::events::EventSink;
 use crate::minter::Issuer;
 use crate::policy::Policy;
 
@@ -37,6 +39,10 @@ pub struct Config {
     pub policy: Option<Policy>,
     /// The buckets from which nexlets with credentials of their own may read artifacts.
     pub artifact_buckets: Vec<String>,
+    /// Where its own events go.
+    pub events: EventSink,
+    /// How long a bid may be claimed.
+    pub bid_ttl: Duration,
     /// The nexlets to keep running.
     pub nexlets: Vec<NexletProgram>,
 }

@@ -26,6 +26,10 @@ pub enum StateDirError {
     InUse { path: PathBuf, pid: String },
     #[error("{path} does not hold a node's key")]
     Key { path: PathBuf },
+    #[error("the node seed is not the seed of a server key (SN…)")]
+    NodeSeed,
+    #[error("the node xkey seed is not the seed of a curve key (SX…)")]
+    XkeySeed,
 }
 
 impl StateDir {
@@ -66,6 +70,21 @@ impl StateDir {
     }
 }
 
+/// Seeds from the configuration; what is absent is kept in the state directory.
+#[derive(Clone, Default)]
+pub struct GivenSeeds {
+    /// Of the server key, `SN…`.
+    pub node: Option<String>,
+    /// Of the curve key, `SX…`.
+    pub xkey: Option<String>,
+}
+
+impl std::fmt::Debug for GivenSeeds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GivenSeeds").finish_non_exhaustive()
+    }
+}
+
 /// The node's keys.
 pub struct Identity {
     node_id: String,
@@ -84,17 +103,35 @@ impl Identity {
     /// # Errors
     /// When a key cannot be read, written or understood.
     pub fn load(directory: &StateDir) -> Result<Self, StateDirError> {
-        let node_path = directory.path.join("node.seed");
-        let seed = seed_at(&node_path, || KeyPair::new_server().seed().ok())?;
-        let pair = KeyPair::from_seed(&seed)
-            .map_err(|_| StateDirError::Key { path: node_path.clone() })?;
-        if !pair.public_key().starts_with('N') {
-            return Err(StateDirError::Key { path: node_path });
-        }
-        let xkey_path = directory.path.join("node.xseed");
-        let xseed = seed_at(&xkey_path, || XKey::new().seed().ok())?;
-        let xkey = XKey::from_seed(&xseed).map_err(|_| StateDirError::Key { path: xkey_path })?;
-        Ok(Self { node_id: pair.public_key(), public_xkey: xkey.public_key() })
+        Self::load_or_given(directory, &GivenSeeds::default())
+    }
+
+    /// Likewise, with given seeds instead of kept ones; given ones are not written down.
+    ///
+    /// # Errors
+    /// As [`Identity::load`], and when a given seed is not of the right kind.
+    pub fn load_or_given(directory: &StateDir, given: &GivenSeeds) -> Result<Self, StateDirError> {
+        let node_id = match &given.node {
+            Some(seed) => server_key(seed).ok_or(StateDirError::NodeSeed)?,
+            None => Self::kept_node_id(directory)?,
+        };
+        let public_xkey = match &given.xkey {
+            Some(seed) => curve_key(seed).ok_or(StateDirError::XkeySeed)?,
+            None => Self::kept_xkey(directory)?,
+        };
+        Ok(Self { node_id, public_xkey })
+    }
+
+    fn kept_node_id(directory: &StateDir) -> Result<String, StateDirError> {
+        let path = directory.path.join("node.seed");
+        let seed = seed_at(&path, || KeyPair::new_server().seed().ok())?;
+        server_key(&seed).ok_or(StateDirError::Key { path })
+    }
+
+    fn kept_xkey(directory: &StateDir) -> Result<String, StateDirError> {
+        let path = directory.path.join("node.xseed");
+        let seed = seed_at(&path, || XKey::new().seed().ok())?;
+        curve_key(&seed).ok_or(StateDirError::Key { path })
     }
 
     /// The public server key, `N…`.
@@ -108,6 +145,15 @@ impl Identity {
     pub fn public_xkey(&self) -> &str {
         &self.public_xkey
     }
+}
+
+fn server_key(seed: &str) -> Option<String> {
+    let public = KeyPair::from_seed(seed.trim()).ok()?.public_key();
+    public.starts_with('N').then_some(public)
+}
+
+fn curve_key(seed: &str) -> Option<String> {
+    XKey::from_seed(seed.trim()).ok().map(|key| key.public_key())
 }
 
 /// Reads a seed, or makes and keeps one (0600, written whole before it has its name).
@@ -148,6 +194,20 @@ mod tests {
         drop(directory);
         let again = Identity::load(&StateDir::open(&path).unwrap()).unwrap();
         assert_eq!(first.node_id(), again.node_id());
+    }
+
+    #[test]
+    fn given_seeds_win_and_are_not_kept() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = StateDir::open(parent.path()).unwrap();
+        let pair = KeyPair::new_server();
+        let given = GivenSeeds { node: pair.seed().ok(), xkey: XKey::new().seed().ok() };
+        let identity = Identity::load_or_given(&directory, &given).unwrap();
+        assert_eq!(identity.node_id(), pair.public_key());
+        assert!(!parent.path().join("node.seed").exists());
+        let user = GivenSeeds { node: KeyPair::new_user().seed().ok(), xkey: None };
+        let refused = Identity::load_or_given(&directory, &user).unwrap_err().to_string();
+        assert!(refused.contains("SN…"), "{refused}");
     }
 
     #[test]

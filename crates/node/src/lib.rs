@@ -27,7 +27,8 @@ mod workloads;
 
 pub use build::BuildError;
 pub use config::{Config, NexletProgram, StateKind};
-pub use identity::{Identity, StateDir, StateDirError};
+pub use events::EventSink;
+pub use identity::{GivenSeeds, Identity, StateDir, StateDirError};
 pub use minter::{Issuer, IssuerError};
 pub use node::{Built, Node};
 pub use policy::{NamespacePolicy, Policy, PolicyError};

@@ -32,6 +32,10 @@ pub(crate) enum SchemaError {
 }
 
 impl Schema {
+    /// Compiles a schema.
+    ///
+    /// # Errors
+    /// When it is not JSON, larger than its bounds, or not a schema.
     pub(crate) fn compile(text: &str) -> Result<Self, SchemaError> {
         check_size(text).map_err(|error| SchemaError::NotJson(error.to_string()))?;
         let document: Value =
@@ -47,11 +51,16 @@ impl Schema {
         Ok(Self { text: text.to_owned(), document, validator })
     }
 
+    /// The schema as it was given.
+    #[must_use]
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// All that is wrong with `request`, one line each.
+    ///
+    /// # Errors
+    /// These lines.
     pub(crate) fn check(&self, request: &Value) -> Result<(), String> {
         let lines: Vec<String> =
             self.validator.iter_errors(request).flat_map(|error| self.describe(&error)).collect();

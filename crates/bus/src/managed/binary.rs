@@ -83,7 +83,9 @@ async fn version_of(path: &Path) -> Option<String> {
     version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
 }
 
-fn is_new_enough(version: &str) -> bool {
+/// Whether a server of this version is one that Nex is made for.
+#[must_use]
+pub fn is_new_enough(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     (major, minor) >= MINIMUM_VERSION

@@ -21,7 +21,7 @@ use nex_sandbox::{OnFailure, Tasks};
 use tokio::sync::{mpsc, oneshot};
 
 pub use accounts::Accounts;
-pub use binary::{BinaryError, Found, MINIMUM_VERSION, find};
+pub use binary::{BinaryError, Found, MINIMUM_VERSION, find, is_new_enough};
 pub use process::Record;
 use process::ServerProcess;
 

@@ -42,14 +42,6 @@ pub(crate) async fn run(globals: Globals, args: LsArgs) -> Result<(), CliError> 
     Ok(())
 }
 
-/// Lists the workloads of the namespace that `filter` names.
-pub(crate) async fn list(globals: &Globals, filter: &[String]) -> Result<(), CliError> {
-    let client = globals.client().await?;
-    let workloads = client.workloads(filter).await?;
-    show(globals, &client, &workloads);
-    Ok(())
-}
-
 fn show(globals: &Globals, client: &Client, workloads: &[WorkloadSummary]) {
     if globals.json {
         ui::json(&workloads);

@@ -3,6 +3,7 @@
 pub(crate) mod call;
 pub(crate) mod clone;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod info;

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use nex_api::NatsConnectionData;
 use nex_nexlet::{Nexlet, RunOptions, SealKey};
 use nex_sandbox::Tasks;
@@ -71,13 +71,15 @@ pub(crate) struct NexletArgs {
     /// Address under which exposed ports are announced; nothing is announced without it
     #[arg(long)]
     ingress_host: Option<String>,
+    #[arg(long, env = "NEX_AGENT_JS_DOMAIN", default_value = "")]
+    js_domain: String,
     /// Folders from which `file://` artifacts may be taken
     #[arg(long)]
     allow_files: Vec<PathBuf>,
 }
 
 /// The nexlets in this binary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum NexletKind {
     Javascript,
     Wasm,
@@ -117,6 +119,7 @@ pub(crate) async fn run(globals: Globals, command: NexletCommand) -> Result<(), 
 
 async fn serve(kind: NexletKind, args: NexletArgs) -> Result<(), CliError> {
     let tasks = Tasks::new();
+    nex_bus::streams::use_domain(&args.js_domain);
     let nexlet = build(kind, &args, &tasks)?;
     let key = SealKey::load_or_create(&args.directory.join("xkey.seed"))
         .map_err(|error| CliError::chain(&error))?;

@@ -58,8 +58,8 @@ pub(crate) async fn run(globals: Globals, args: CheckArgs) -> Result<(), CliErro
             return Err(CliError::usage(format!("{flag} is not JSON: {error}")));
         }
     }
-    if let Some(settings) = globals.given() {
-        return check(&globals, &args, settings).await;
+    if let Some(named) = globals.named()? {
+        return check(&globals, &args, named.settings).await;
     }
     let folder = tempfile::Builder::new().prefix("nex-check-").tempdir();
     let folder = folder.map_err(|error| CliError::chain(&error))?;

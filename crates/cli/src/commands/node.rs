@@ -1,18 +1,21 @@
-//! `nex node …`: the noun verbs for nodes.
+//! `nex node …`: the noun verbs for nodes, in the form of the Go command line.
 //!
-//! Owns: `node up`. `list`, `info` and `lameduck` are those of the short verbs. Never: starts a server.
+//! Owns: `up`, `list` and `info` with the Go command line's texts. `lameduck` is the short verb's. Never:
+//! starts a server.
 
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
+use nex_api::Time;
+use nex_api::node::{NodeAgentSummary, NodeInfoResponse, NodePingResponse};
+use nex_types::Tags;
 
-use super::lameduck::LameduckArgs;
-use super::nodes::{ForgetArgs, NodesArgs};
+use super::lameduck::{self, LameduckArgs};
+use super::nodes::{self, ForgetArgs, NodesArgs, uptime};
 use super::served::{self, NodeArgs, Signals};
-use super::{info, lameduck, nodes};
 use crate::args::Globals;
-use crate::error::CliError;
-use crate::ui;
+use crate::error::{CliError, Kind};
+use crate::{find, ui};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
@@ -33,8 +36,9 @@ pub(crate) enum NodeCommand {
 #[derive(Debug, Args)]
 pub(crate) struct NodeInfoArgs {
     /// Id, unique prefix of it, or name
+    #[arg(value_name = "NODE")]
     node: String,
-    /// Accepted for the Go command line's sake: all is shown
+    /// Show all that is known of each nexlet
     #[arg(long)]
     full: bool,
 }
@@ -42,24 +46,23 @@ pub(crate) struct NodeInfoArgs {
 pub(crate) async fn run(globals: Globals, command: NodeCommand) -> Result<(), CliError> {
     match command {
         NodeCommand::Up(args) => up(&globals, &args).await,
-        NodeCommand::List(args) => nodes::run(globals, args).await,
+        NodeCommand::List(args) => list(&globals, &args).await,
         NodeCommand::Lameduck(args) => lameduck::run(globals, args).await,
-        NodeCommand::Info(args) => {
-            let _all_is_shown = args.full;
-            info::node(&globals, &args.node).await
-        }
+        NodeCommand::Info(args) => info(&globals, &args).await,
         NodeCommand::Forget(args) => nodes::forget(&globals, &args).await,
     }
 }
 
 async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
     let start = Instant::now();
+    args.check()?;
     let mut signals = Signals::listen()?;
     let issuing = args.issuer.resolve()?;
     let directory = served::open_state(&globals.state_dir())?;
-    let connection = globals.settings();
-    tracing::info!(nats = connection.servers_text(), "starting nex node");
-    let node = served::start(args, issuing, connection, directory).await?;
+    let chosen = globals.chosen()?;
+    let nats = chosen.settings.servers_text();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), nats, "Starting nex node");
+    let node = served::start(args, issuing, &chosen, directory).await?;
     if !served::wait_ready(&node, &mut signals).await {
         node.drain().await;
         return Ok(());
@@ -77,4 +80,128 @@ async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
     let stopped = served::until_stopped(node, &mut signals).await;
     tracing::info!("nex node stopped");
     stopped
+}
+
+async fn list(globals: &Globals, args: &NodesArgs) -> Result<(), CliError> {
+    let nodes = globals.client().await?.nodes(&args.filter()?).await?;
+    if globals.json {
+        ui::json(&nodes);
+    } else if nodes.is_empty() {
+        ui::line("No nodes found");
+        ui::note("start one with: nex up");
+    } else {
+        let header = [
+            "Nexus",
+            "ID (* = Lameduck Mode)",
+            "Name",
+            "Version",
+            "Uptime",
+            "State",
+            "Running Agents",
+        ];
+        let rows: Vec<Vec<String>> = nodes.iter().map(row).collect();
+        ui::titled_table("Nex Nodes", &header, &rows);
+    }
+    Ok(())
+}
+
+fn row(node: &NodePingResponse) -> Vec<String> {
+    let is_lame = node.tags.get("nex.lameduck").is_some_and(|value| value == "true");
+    vec![
+        tag(&node.tags, "nex.nexus"),
+        format!("{}{}", node.node_id, if is_lame { "*" } else { "" }),
+        tag(&node.tags, "nex.node"),
+        node.version.clone(),
+        uptime(Time::now().since(node.start_time)),
+        node.state.as_str().to_owned(),
+        node.agent_count.to_string(),
+    ]
+}
+
+async fn info(globals: &Globals, args: &NodeInfoArgs) -> Result<(), CliError> {
+    let client = globals.client().await?;
+    let nodes = client.nodes(&Tags::new()).await?;
+    let Some(found) = find::node(&nodes, &args.node) else {
+        return Err(CliError::new(Kind::NotFound, format!("node not found: {}", args.node))
+            .hint("see which are there: nex node list"));
+    };
+    let info = client.node_info(&found.node_id).await?;
+    if globals.json {
+        ui::json(&info);
+    } else {
+        show(&info, args.full);
+    }
+    Ok(())
+}
+
+fn show(info: &NodeInfoResponse, full: bool) {
+    ui::line(format_args!("Information about Node {}", ui::harmless(&info.node_id)));
+    ui::line("");
+    let tags: Vec<String> = info.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let pairs = [
+        ("Nexus", tag(&info.tags, "nex.nexus")),
+        ("Node Name", tag(&info.tags, "nex.node")),
+        ("Tags", tags.join(", ")),
+        ("XKey", info.xkey.clone()),
+        ("Uptime", info.uptime.clone()),
+        ("Version", info.version.clone()),
+    ];
+    let width = pairs.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+    for (key, value) in pairs {
+        ui::line(format_args!("{key:>width$}: {}", ui::harmless(&value)));
+    }
+    ui::line("");
+    if info.node_agent_summaries.is_empty() {
+        return ui::line("No agents running");
+    }
+    let agents = info.node_agent_summaries.iter();
+    if full {
+        ui::titled_table("Running Agents", &FULL, &agents.map(full_row).collect::<Vec<_>>());
+    } else {
+        ui::titled_table("Running Agents", &BRIEF, &agents.map(brief_row).collect::<Vec<_>>());
+    }
+}
+
+const BRIEF: [&str; 4] = ["", "Name", "Workload Type", "Running Workloads"];
+
+fn brief_row(agent: &NodeAgentSummary) -> Vec<String> {
+    let summary = &agent.agent_summary;
+    vec![
+        agent.agent_health_stoplight.clone(),
+        format!("{} [{}]", summary.name, summary.version),
+        summary.register_type.clone(),
+        summary.workload_count.to_string(),
+    ]
+}
+
+const FULL: [&str; 9] = [
+    "Health",
+    "Id",
+    "Name",
+    "Workload Type",
+    "Start Time",
+    "State",
+    "Supported Lifecycles",
+    "Running Workloads",
+    "Last Heartbeat",
+];
+
+fn full_row(agent: &NodeAgentSummary) -> Vec<String> {
+    let summary = &agent.agent_summary;
+    let last = agent.agent_last_heartbeat_time;
+    vec![
+        format!("{} [{}]", agent.agent_health_stoplight, agent.agent_health),
+        agent.agent_id.clone(),
+        format!("{} [{}]", summary.name, summary.version),
+        summary.register_type.clone(),
+        summary.start_time.to_seconds_text(),
+        summary.state.clone(),
+        summary.supported_lifecycles.clone(),
+        summary.workload_count.to_string(),
+        if last.is_zero() { "never".to_owned() } else { last.to_seconds_text() },
+    ]
+}
+
+fn tag(tags: &Tags, name: &str) -> String {
+    tags.get(name).cloned().unwrap_or_else(|| "[unknown]".to_owned())
 }

@@ -6,6 +6,7 @@
 use clap::Args;
 use nex_api::Time;
 use nex_api::node::{NodePingResponse, NodeState};
+use nex_types::Tags;
 
 use super::served::parse_tags;
 use crate::args::Globals;
@@ -28,8 +29,15 @@ pub(crate) struct ForgetArgs {
     node: String,
 }
 
+impl NodesArgs {
+    /// The tags that nodes must have.
+    pub(crate) fn filter(&self) -> Result<Tags, CliError> {
+        parse_tags(&self.filter)
+    }
+}
+
 pub(crate) async fn run(globals: Globals, args: NodesArgs) -> Result<(), CliError> {
-    let filter = parse_tags(&args.filter)?;
+    let filter = args.filter()?;
     let client = globals.client().await?;
     let nodes = match args.live {
         true => client.nodes_live(&filter).await?,

@@ -9,16 +9,18 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use nex_bus::Settings;
 use nex_node::{
-    BuildError, Config, Identity, Issuer, NexletProgram, Node, Place, Policy, StateDir,
+    BuildError, Config, GivenSeeds, Identity, Issuer, NexletProgram, Node, Place, Policy, StateDir,
     StateDirError, StateKind,
 };
 use nex_types::{Namespace, Tags};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::nexlet::NexletKind;
-use crate::error::CliError;
+use crate::args::{Agent, GoNodeArgs, NexletsArgs, Secret};
+use crate::connection::Chosen;
+use crate::error::{CliError, Kind};
 use crate::issuer::{IssuerArgs, Issuing};
-use crate::{managed, ui};
+use crate::{logging, managed, ui};
 
 /// Engines compile once at the first start; later starts take a fraction of a second.
 const READY_BOUND: Duration = Duration::from_secs(60);
@@ -52,6 +54,10 @@ pub(crate) struct NodeArgs {
     #[arg(long, env = "NEX_INGRESS_HOST", value_name = "ADDRESS")]
     pub(crate) ingress_host: Option<String>,
     #[command(flatten)]
+    pub(crate) nexlets: NexletsArgs,
+    #[command(flatten)]
+    pub(crate) go: GoNodeArgs,
+    #[command(flatten)]
     pub(crate) issuer: IssuerArgs,
 }
 
@@ -70,6 +76,18 @@ impl From<StateArg> for StateKind {
             StateArg::Kv => Self::Kv,
             StateArg::Memory => Self::Memory,
         }
+    }
+}
+
+impl NodeArgs {
+    /// Refuses what is wrong before anything is started.
+    pub(crate) fn check(&self) -> Result<(), CliError> {
+        self.go.check()?;
+        if let Some(tag) = parse_tags(&self.tags)?.keys().find(|key| key.starts_with("nex.")) {
+            return Err(CliError::usage("can not use reserved tag prefix: nex.")
+                .hint(format!("choose another name for {tag}")));
+        }
+        self.nexlets.agents.iter().try_for_each(|agent| agent.program().map(drop))
     }
 }
 
@@ -115,13 +133,14 @@ pub(crate) fn open_state(path: &Path) -> Result<StateDir, CliError> {
 pub(crate) async fn start(
     args: &NodeArgs,
     issuing: Issuing,
-    connection: Settings,
+    chosen: &Chosen,
     directory: StateDir,
 ) -> Result<Node, CliError> {
-    let identity = Identity::load(&directory).map_err(|error| CliError::chain(&error))?;
-    let nexlets = nexlets(directory.path(), args)?;
+    chosen.use_domain();
+    let identity = identity(&args.go, &directory)?;
+    let nexlets = nexlets(args, directory.path(), &chosen.domain)?;
     let Issuing { issuer, policy } = issuing;
-    let is_managed = managed::is_control(&directory.path().join("nats"), &connection);
+    let is_managed = managed::is_control(&directory.path().join("nats"), &chosen.settings);
     let unless_told = if is_managed { Issuer::Managed } else { Issuer::FullAccess };
     let config = Config {
         name: args.node_name.clone().unwrap_or_else(|| node_name(directory.path())),
@@ -129,7 +148,9 @@ pub(crate) async fn start(
         tags: parse_tags(&args.tags)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: "development".to_owned(),
-        connection,
+        connection: chosen.settings.clone(),
+        events: args.go.events,
+        bid_ttl: args.go.auction_ttl,
         allow_remote_agents: args.allow_remote_agent_registration,
         state: args.state.map(StateKind::from).unwrap_or_default(),
         issuer: issuer.unwrap_or(unless_told),
@@ -141,7 +162,21 @@ pub(crate) async fn start(
         BuildError::Connect(error) => CliError::from(error),
         other => CliError::chain(&other),
     })?;
-    built.spawn().await.map_err(CliError::other)
+    let node = built.spawn().await.map_err(CliError::other)?;
+    let name = format!("{}-log", chosen.settings.name);
+    logging::publish(Settings { name, ..chosen.settings.clone() }, node.id().to_owned());
+    Ok(node)
+}
+
+fn identity(args: &GoNodeArgs, directory: &StateDir) -> Result<Identity, CliError> {
+    let reveal = |seed: &Option<Secret>| seed.as_ref().map(|seed| seed.reveal().to_owned());
+    let given = GivenSeeds { node: reveal(&args.node_seed), xkey: reveal(&args.node_xkey_seed) };
+    Identity::load_or_given(directory, &given).map_err(|error| {
+        let is_given = matches!(error, StateDirError::NodeSeed | StateDirError::XkeySeed);
+        let kind = if is_given { Kind::Usage } else { Kind::Failed };
+        CliError { kind, ..CliError::chain(&error) }
+            .hint("leave the seeds out, and the node keeps its own")
+    })
 }
 
 /// Those of the namespaces that are sure to be used, and of those that the policy lists.
@@ -192,6 +227,7 @@ pub(crate) async fn until_stopped(node: Node, signals: &mut Signals) -> Result<(
         name = node.failure() => Some(name),
     };
     node.drain().await;
+    logging::finish().await;
     failed.map_or(Ok(()), |name| Err(CliError::other(format!("a part of the node ended: {name}"))))
 }
 
@@ -230,26 +266,42 @@ fn node_name(directory: &Path) -> String {
     name
 }
 
-fn nexlets(directory: &Path, node: &NodeArgs) -> Result<Vec<NexletProgram>, CliError> {
+fn nexlets(
+    args: &NodeArgs,
+    directory: &Path,
+    domain: &str,
+) -> Result<Vec<NexletProgram>, CliError> {
     let path = std::env::current_exe().map_err(|error| CliError::chain(&error))?;
-    let program = |kind: NexletKind| {
+    let ours = |kind: NexletKind| {
         let name = kind.as_str();
         let own = directory.join("nexlets").join(name);
-        let mut args = vec!["nexlet".to_owned(), name.to_owned()];
-        args.extend(["--directory".to_owned(), own.to_string_lossy().into_owned()]);
-        args.push(format!("--nexus={}", node.nexus));
-        if let Some(host) = &node.ingress_host {
-            args.push(format!("--ingress-host={host}"));
+        let mut arguments = vec!["nexlet".to_owned(), name.to_owned()];
+        arguments.extend(["--directory".to_owned(), own.to_string_lossy().into_owned()]);
+        arguments.push(format!("--nexus={}", args.nexus));
+        if let Some(host) = &args.ingress_host {
+            arguments.push(format!("--ingress-host={host}"));
         }
-        for allowed in &node.allow_files {
-            args.extend(["--allow-files".to_owned(), allowed.to_string_lossy().into_owned()]);
+        for allowed in &args.allow_files {
+            arguments.extend(["--allow-files".to_owned(), allowed.to_string_lossy().into_owned()]);
         }
+        let domain = ("NEX_AGENT_JS_DOMAIN".to_owned(), domain.to_owned());
         NexletProgram {
             name: name.to_owned(),
             path: path.clone(),
-            args,
-            environment: BTreeMap::new(),
+            args: arguments,
+            environment: BTreeMap::from([domain]),
         }
     };
-    Ok(NexletKind::built_in().into_iter().map(program).collect())
+    let mut nexlets: Vec<NexletProgram> = args.nexlets.ours().into_iter().map(ours).collect();
+    for agent in &args.nexlets.agents {
+        nexlets.push(foreign(agent)?);
+    }
+    Ok(nexlets)
+}
+
+/// A nexlet of somebody else, launched with nothing but what the file says and what every nexlet gets.
+fn foreign(agent: &Agent) -> Result<NexletProgram, CliError> {
+    let path = agent.program()?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("nexlet").to_owned();
+    Ok(NexletProgram { name, path, args: agent.argv.clone(), environment: agent.env.clone() })
 }

@@ -8,13 +8,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use nex_bus::Settings;
 use nex_bus::managed::{self, Managed};
 use nex_sandbox::Tasks;
 
 use super::served::{self, NodeArgs, Signals};
 use crate::args::Globals;
-use crate::connection::{DEFAULT_PORT, Listener, probe, settings_for};
+use crate::connection::{Chosen, DEFAULT_PORT, From, Listener, probe};
 use crate::error::CliError;
 use crate::issuer::Issuing;
 use crate::ui;
@@ -39,22 +38,27 @@ pub(crate) struct UpArgs {
 /// The server that the node shall use.
 #[derive(Debug)]
 enum Server {
-    There(Box<Settings>),
+    There(Box<Chosen>),
     Ours(Managed),
 }
 
 pub(crate) async fn run(globals: Globals, args: UpArgs) -> Result<(), CliError> {
     let start = Instant::now();
+    args.node.check()?;
     let mut signals = Signals::listen()?;
     let issuing = args.node.issuer.resolve()?;
     let directory = served::open_state(&globals.state_dir())?;
     let tasks = Tasks::new();
     let server = choose(&globals, &args, &tasks).await?;
-    let connection = match &server {
-        Server::There(settings) => settings.as_ref().clone(),
-        Server::Ours(managed) => crate::managed::control(&globals.managed_dir(), managed.url()),
+    let chosen = match &server {
+        Server::There(chosen) => chosen.as_ref().clone(),
+        Server::Ours(managed) => Chosen {
+            settings: crate::managed::control(&globals.managed_dir(), managed.url()),
+            from: From::Managed,
+            domain: String::new(),
+        },
     };
-    let result = serve(&args, issuing, connection, directory, &mut signals, start).await;
+    let result = serve(&args, issuing, chosen, directory, &mut signals, start).await;
     if let Server::Ours(managed) = server {
         managed.stop().await;
         ui::note("nats-server stopped");
@@ -65,15 +69,15 @@ pub(crate) async fn run(globals: Globals, args: UpArgs) -> Result<(), CliError> 
 async fn serve(
     args: &UpArgs,
     issuing: Issuing,
-    connection: Settings,
+    chosen: Chosen,
     directory: nex_node::StateDir,
     signals: &mut Signals,
     start: Instant,
 ) -> Result<(), CliError> {
-    let url = connection.servers_text();
+    let url = chosen.settings.servers_text();
     let state = directory.path().display().to_string();
-    let is_managed = crate::managed::is_control(&directory.path().join("nats"), &connection);
-    let node = served::start(&args.node, issuing, connection, directory).await?;
+    let is_managed = crate::managed::is_control(&directory.path().join("nats"), &chosen.settings);
+    let node = served::start(&args.node, issuing, &chosen, directory).await?;
     ui::line(format_args!("node     {}", node.id()));
     if !served::wait_ready(&node, signals).await {
         node.drain().await;
@@ -104,9 +108,9 @@ async fn serve(
 }
 
 async fn choose(globals: &Globals, args: &UpArgs, tasks: &Tasks) -> Result<Server, CliError> {
-    if let Some(given) = globals.given() {
-        ui::line(format_args!("nats     {} (given)", given.servers_text()));
-        return Ok(Server::There(Box::new(given)));
+    if let Some(named) = globals.named()? {
+        ui::line(format_args!("nats     {} ({})", named.settings.servers_text(), named.from));
+        return Ok(Server::There(Box::new(named)));
     }
     if let Some(port) = args.nats_port {
         return start_server(globals, args, port, tasks).await;
@@ -116,10 +120,10 @@ async fn choose(globals: &Globals, args: &UpArgs, tasks: &Tasks) -> Result<Serve
     }
     match probe(DEFAULT_PORT).await {
         Listener::Nats => {
-            let settings = settings_for(nex_bus::connection::DEFAULT_URL.to_owned());
-            ui::line(format_args!("nats     {} (was there)", settings.servers_text()));
+            let chosen = globals.at_default()?;
+            ui::line(format_args!("nats     {} (was there)", chosen.settings.servers_text()));
             ui::note("note: whoever reaches that server without credentials controls this node");
-            Ok(Server::There(Box::new(settings)))
+            Ok(Server::There(Box::new(chosen)))
         }
         Listener::Other => {
             ui::note(format_args!(

@@ -30,7 +30,7 @@ async fn joins(world: &World, answers: impl Fn(&str, &[u8]) -> Replies + Send + 
     script(world, AGENT, answers).await;
 }
 
-fn once(body: Value) -> Replies {
+fn once(body: &Value) -> Replies {
     vec![(body.to_string().into_bytes(), Vec::new())]
 }
 
@@ -78,7 +78,7 @@ async fn summaries_of_old_and_unknown_kinds_cost_nothing_else() {
         world.deploy("echo.js", ECHO, "js.echo").await;
         joins(
             &world,
-            move |verb, _| if verb == "QUERYWORKLOADS" { once(entry.clone()) } else { Vec::new() },
+            move |verb, _| if verb == "QUERYWORKLOADS" { once(&entry) } else { Vec::new() },
         )
         .await;
         let names: Vec<String> = world.list().await.iter().map(|w| text(w, "/name")).collect();
@@ -118,7 +118,7 @@ async fn its_start_errors_reach_the_caller_as_they_are() {
 async fn logs_with_an_empty_header_block_are_shown() {
     let world = World::up().await;
     joins(&world, |verb, _| match verb {
-        "QUERYWORKLOADS" => once(listed(Some("default"), "running")),
+        "QUERYWORKLOADS" => once(&listed(Some("default"), "running")),
         _ => Vec::new(),
     })
     .await;

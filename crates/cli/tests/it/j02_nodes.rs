@@ -22,7 +22,7 @@ async fn j02_nodes_shows_one_row() {
     assert!(name.contains('-'), "an invented name is adjective-noun: {name}");
     assert_eq!([id, nexus, version, state, nexlets], [&node, "nexus", "0.5.0", "running", "3"]);
     assert!(uptime.ends_with('s'), "{uptime}");
-    assert_eq!(world.nex.ok(&["node", "ls"]).await.text().lines().count(), 2);
+    assert_eq!(world.nex.ok(&["nodes"]).await.text().lines().count(), 2);
 
     let filter = format!("nex.node={name}");
     assert!(world.nex.ok(&["nodes", "--filter", &filter]).await.text().contains(&node));
@@ -73,7 +73,7 @@ async fn j02_info_shows_the_node_and_its_nexlets() {
     assert!(agents.iter().all(|agent: &Value| agent["agent_health"] == "healthy"), "{info:#}");
 
     let unknown = world.nex.run(&["node", "info", "NOSUCH"]).await;
-    assert_refused(unknown, 4, &["node not found: NOSUCH"], "nex nodes");
+    assert_refused(unknown, 4, &["node not found: NOSUCH"], "nex node list");
     world.finish().await;
 }
 

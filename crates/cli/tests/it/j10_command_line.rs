@@ -11,7 +11,7 @@ use nex_testkit::{NatsServer, Nex, Output};
 use crate::guests::ECHO;
 use crate::world::{World, assert_refused};
 
-const COMMANDS: &[&[&str]] = &[
+pub(crate) const COMMANDS: &[&[&str]] = &[
     &["up"],
     &["run"],
     &["call"],
@@ -23,6 +23,7 @@ const COMMANDS: &[&[&str]] = &[
     &["stop"],
     &["clone"],
     &["lameduck"],
+    &["config"],
     &["doctor"],
     &["version"],
     &["completions"],
@@ -89,7 +90,7 @@ async fn j10_a_wrong_command_line_is_2() {
         assert!(wrong.stderr.contains("unexpected argument '--no-such-flag'"), "{wrong}");
         assert!(wrong.stdout.is_empty(), "{wrong}");
     }
-    for arguments in [&["run"][..], &["call"], &["stop"], &["info"], &["nosuch"], &[]] {
+    for arguments in [&["call"][..], &["stop"], &["info"], &["nosuch"], &[]] {
         let wrong = nex.run(arguments).await.exits(2);
         assert!(wrong.stderr.contains("Usage: nex"), "{wrong}");
     }

@@ -30,7 +30,7 @@ async fn j10_json_is_one_document() {
     for (arguments, pointer) in [
         (&["ls"][..], "/0/id"),
         (&["ps"], "/0/id"),
-        (&["workload", "ls"], "/0/id"),
+        (&["workload", "ls"], "/0/0/id"),
         (&["info", "echo"], "/0/id"),
         (&["nodes"], "/0/node_id"),
         (&["node", "ls"], "/0/node_id"),

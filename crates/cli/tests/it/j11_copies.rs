@@ -86,7 +86,7 @@ async fn scaling_spreads_copies_over_nodes_and_takes_them_from_the_fullest() {
     let more = world.nex.ok(&["run", "echo.js", "--on", "js.echo", "--copies", "3"]).await.text();
     assert_eq!(more.matches("deployed as javascript function").count(), 1, "{more}");
     assert_eq!(world.list().await.len(), 3);
-    world.nex.run(&["scale", "nobody", "2"]).await.exits(4);
+    let _refused = world.nex.run(&["scale", "nobody", "2"]).await.exits(4);
     second.finish().await;
     world.finish().await;
 }

@@ -41,7 +41,6 @@ async fn listed(world: &World, many: usize) -> Result<Vec<String>, String> {
     Ok(ids)
 }
 
-#[expect(clippy::print_stderr, reason = "a figure to read by hand")]
 #[tokio::test]
 async fn many_functions_are_all_back_once() {
     let many = how_many();

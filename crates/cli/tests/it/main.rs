@@ -5,12 +5,15 @@
 //! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`).
 //! 4. What runs outlives its node, and secrets are nobody else's (`j30_state`, `j36_restored`, `state*`, `secrets`).
 //! 5. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
+//! 4. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
+//! 5. Settings, identities and the noun verbs: `configuration`, `identity`, `nouns`.
 //!
 //! Callers of functions speak through async-nats, never through our own client.
 
 #![allow(clippy::disallowed_methods, reason = "callers run side by side in plain tasks")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod configuration;
 mod control_agent_id;
 mod control_clone;
 mod control_deploy;
@@ -27,6 +30,7 @@ mod floods;
 mod foreign;
 mod go_nexlet;
 mod guests;
+mod identity;
 mod j01_newcomer;
 mod j02_nodes;
 mod j03_bytes;
@@ -36,6 +40,7 @@ mod j07_service;
 mod j08_replace;
 mod j09_stop;
 mod j10_command_line;
+mod j10_help;
 mod j10_output;
 mod j11_copies;
 mod j27_namespaces;
@@ -51,6 +56,7 @@ mod killed;
 mod liars;
 mod lists;
 mod nexlet_check;
+mod nouns;
 mod outage;
 mod refused;
 mod remote_nexlet;

@@ -90,7 +90,7 @@ async fn complaints_of_ours(kind: &str, start: Value, refused: Value) -> Vec<Str
     let allowed = echo_service().unwrap().parent().unwrap().display().to_string();
     let args = ["nexlet", kind, "--directory", &directory, "--allow-files", &allowed];
     let args = args.map(str::to_owned).into();
-    complaints(Subject { path: nex_binary().unwrap(), args, start, refused }).await
+    Box::pin(complaints(Subject { path: nex_binary().unwrap(), args, start, refused })).await
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn the_example_in_rust_passes() {
     let path = ticker_nexlet().unwrap();
     let start = json!({ "subject": "conformance.clock", "every": "50ms" });
     let refused = json!({ "subject": "conformance.clock", "every": "soon" });
-    assert_none(&complaints(Subject { path, args: Vec::new(), start, refused }).await);
+    assert_none(&Box::pin(complaints(Subject { path, args: Vec::new(), start, refused })).await);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn the_example_in_python_passes() {
     let start = json!({ "subject": "conformance.py" });
     let refused = json!({ "subject": "$SYS.anything" });
     let args = vec![example("echo-nexlet.py")];
-    let complaints = complaints(Subject { path, args, start, refused }).await;
+    let complaints = Box::pin(complaints(Subject { path, args, start, refused })).await;
     let is_known = |complaint: &String| complaint.contains("\"public_xkey\" is no curve key");
     assert!(complaints.iter().all(is_known), "{complaints:#?}");
 }

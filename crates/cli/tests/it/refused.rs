@@ -104,7 +104,7 @@ async fn a_file_that_is_not_there_is_2() {
     let refused = world.nex.run(&["run", "nosuch.js", "--on", "never"]).await;
     assert_refused(refused, 2, &["cannot read nosuch.js: No such file or directory"], RUN);
     let refused = world.nex.run(&["run", ".", "--on", "never"]).await;
-    assert_refused(refused, 2, &[". is a folder"], RUN);
+    assert_refused(refused, 2, &["there is no Nexfile in ."], RUN);
     world.finish_with_nothing_deployed().await;
 }
 

@@ -19,7 +19,7 @@ const NODE: &str = "NB4XOM2IOV2NRLRZZU5PFMQFBAQXYQOG4WOVGOWRYJRBWI3JO5QJK7AG";
 const AGENT: &str = "WvLS2fm0rYuHFVcv9jR5gk";
 const WORKLOAD: &str = "WvLS2fm0rYuHFVcv9jR5nE";
 
-fn connection(servers: Value) -> Value {
+fn connection(servers: &Value) -> Value {
     json!({
         "conn_name": "", "nats_servers": servers, "nats_user_jwt": "", "nats_user_name": "", "nats_user_nkey": "",
         "nats_user_password": "", "nats_user_seed": "", "tls_ca": "", "tls_cert": "", "tls_first": false, "tls_key": "",
@@ -54,7 +54,7 @@ async fn it_joins_a_go_node_of_its_nexus() {
     let asked = next(&mut remotes).await;
     assert_eq!(asked.payload, "{}");
     // Go's full-access minter names no server when it was given a context.
-    let given = json!({ "assigned_agent_id": AGENT, "registration_creds": connection(Value::Null), "respond_to": NODE });
+    let given = json!({ "assigned_agent_id": AGENT, "registration_creds": connection(&Value::Null), "respond_to": NODE });
     client.publish(asked.reply.unwrap(), given.to_string().into()).await.unwrap();
 
     let registering = next(&mut registrations).await;
@@ -64,9 +64,9 @@ async fn it_joins_a_go_node_of_its_nexus() {
         "description": "", "name": "clock", "namespace": "default", "tags": null, "workload_lifecycle": "service",
         "workload_type": "ticker", "run_request": json!({ "subject": "clock", "every": "10ms" }).to_string(),
     });
-    let existing = json!({ WORKLOAD: { "request": request, "workload_creds": connection(json!([server.url()])) } });
+    let existing = json!({ WORKLOAD: { "request": request, "workload_creds": connection(&json!([server.url()])) } });
     let welcome = json!({
-        "connection_data": connection(json!([server.url()])), "existing_state": existing, "message": "", "node_id": NODE,
+        "connection_data": connection(&json!([server.url()])), "existing_state": existing, "message": "", "node_id": NODE,
         "success": true,
     });
     let mut ticks = client.subscribe("clock").await.unwrap();

@@ -59,7 +59,7 @@ impl Played {
             agent_id: AGENT.to_owned(),
             connection: NatsConnectionData::open(vec![server.url()]),
             register_token: None,
-            public_xkey: "X".to_owned(),
+            key: nex_bus::seal::SealKey::fresh(),
         };
         let toy = Arc::new(toy);
         let running =

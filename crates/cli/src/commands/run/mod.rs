@@ -9,7 +9,7 @@ mod prepare;
 mod replace;
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
@@ -19,6 +19,7 @@ use replace::Wanted;
 use super::served::parse_tags;
 use crate::args::Globals;
 use crate::error::CliError;
+use crate::nexfile::Nexfile;
 
 pub(crate) use placement::deploy;
 pub(crate) use replace::under_lease;
@@ -31,11 +32,12 @@ pub(crate) use replace::under_lease;
 ///   nex run echo.js --on js.echo
 ///   nex run filter.wasm --on 'lines.*' LIMIT=10 -- --verbose
 ///   nex run ./echo-service GREETING=hello
+///   nex run ./project            a folder with a Nexfile
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RunArgs {
-    /// The file to deploy
-    file: PathBuf,
+    /// The file to deploy, or a folder with a Nexfile [default: the current folder]
+    file: Option<PathBuf>,
     /// Environment of the workload
     #[arg(value_name = "KEY=VALUE")]
     environment: Vec<String>,
@@ -63,6 +65,21 @@ pub(crate) struct RunArgs {
     /// Arguments of the program
     #[arg(last = true, value_name = "ARGS")]
     argv: Vec<String>,
+    /// What a Nexfile says besides.
+    #[arg(skip)]
+    nexfile: Option<Nexfile>,
+}
+
+impl RunArgs {
+    /// The file; the current folder when none is named.
+    fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new("."))
+    }
+
+    fn has_triggers(&self) -> bool {
+        let in_nexfile = |nexfile: &Nexfile| nexfile.request.contains_key("triggers");
+        !self.triggers.is_empty() || self.nexfile.as_ref().is_some_and(in_nexfile)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,6 +106,7 @@ impl TypeArg {
 
 pub(crate) async fn run(globals: Globals, args: RunArgs) -> Result<(), CliError> {
     let start = Instant::now();
+    let args = prepare::with_nexfile(args)?;
     let (bytes, kind) = prepare::read(&args)?;
     prepare::check(&args, kind)?;
     let name = prepare::name(&args)?;

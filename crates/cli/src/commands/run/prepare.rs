@@ -2,6 +2,9 @@
 //!
 //! Owns: what is refused before anything is sent. Never: deploys.
 
+use std::path::PathBuf;
+
+use clap::ValueEnum;
 use nex_api::workload::{Lifecycle, StartWorkloadRequest};
 use nex_artifact::{Kind as FileKind, UploadError, Uploaded, detect, upload};
 use nex_client::Client;
@@ -11,13 +14,63 @@ use serde_json::{Map, Value, json};
 use super::{RunArgs, TypeArg};
 use crate::commands::served::parse_tags;
 use crate::error::{CliError, LINK_STATICALLY};
+use crate::nexfile;
+
+/// What a Nexfile says, when a folder or nothing was named; what was typed wins over it.
+pub(super) fn with_nexfile(args: RunArgs) -> Result<RunArgs, CliError> {
+    let named = args.file.clone().unwrap_or_else(|| PathBuf::from("."));
+    let is_nexfile = named.file_name().is_some_and(|name| name == nexfile::NAME);
+    if !named.is_dir() && !is_nexfile {
+        return Ok(args);
+    }
+    if named.is_dir() && !nexfile::is_in(&named) {
+        return Err(CliError::usage(format!("there is no Nexfile in {}", named.display()))
+            .hint("name a file: nex run FILE --on SUBJECT"));
+    }
+    let mut nexfile = nexfile::load(&named)?;
+    let Some(file) = nexfile.file_beside() else {
+        let message = format!("{} names no file to upload", nexfile.path.display());
+        return Err(CliError::usage(message)
+            .hint(format!("nex workload start --nexfile {}", nexfile.path.display())));
+    };
+    let typed = |kind: &str| {
+        TypeArg::from_str(kind, false).map_err(|_| {
+            CliError::usage(format!("{}: type \"{kind}\" cannot be uploaded", file.display()))
+                .hint("types: javascript, wasm, native")
+        })
+    };
+    let kind = args
+        .kind
+        .map_or_else(|| nexfile.kind.as_deref().map(typed).transpose(), |kind| Ok(Some(kind)))?;
+    let in_file = nexfile.plain_triggers();
+    let triggers = match in_file {
+        _ if !args.triggers.is_empty() => {
+            nexfile.request.remove("triggers");
+            args.triggers
+        }
+        Some(triggers) => {
+            nexfile.request.remove("triggers");
+            triggers
+        }
+        None => Vec::new(),
+    };
+    let mut tags: Vec<String> =
+        nexfile.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    tags.extend(args.tags);
+    Ok(RunArgs {
+        name: args.name.or(nexfile.name.take()),
+        job: args.job || nexfile.lifecycle == Some(Lifecycle::Job),
+        file: Some(file),
+        nexfile: Some(nexfile),
+        kind,
+        tags,
+        triggers,
+        ..args
+    })
+}
 
 pub(super) fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
-    let path = &args.file;
-    if path.is_dir() {
-        let message = format!("{} is a folder, and Nexfiles are not there yet", path.display());
-        return Err(CliError::usage(message).hint("name a file: nex run FILE --on SUBJECT"));
-    }
+    let path = args.path();
     let bytes = std::fs::read(path).map_err(|error| {
         CliError::usage(format!("cannot read {}: {error}", path.display()))
             .hint("name a file that is there: nex run FILE --on SUBJECT")
@@ -52,9 +105,9 @@ pub(super) fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
 }
 
 pub(super) fn check(args: &RunArgs, kind: TypeArg) -> Result<(), CliError> {
-    let file = args.file.display();
-    if kind.is_function() && args.triggers.is_empty() {
-        let stem = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("function");
+    let file = args.path().display();
+    if kind.is_function() && !args.has_triggers() {
+        let stem = args.path().file_stem().and_then(|stem| stem.to_str()).unwrap_or("function");
         return Err(CliError::usage(format!("{file} is a function and needs a trigger"))
             .hint(format!("nex run {file} --on {}", WorkloadName::from_stem(stem))));
     }
@@ -62,7 +115,7 @@ pub(super) fn check(args: &RunArgs, kind: TypeArg) -> Result<(), CliError> {
         return Err(CliError::usage("a function cannot be a job")
             .hint(format!("leave out --job for {file}")));
     }
-    if !kind.is_function() && !args.triggers.is_empty() {
+    if !kind.is_function() && args.has_triggers() {
         return Err(CliError::usage(format!("{file} is a program, and programs have no triggers"))
             .hint("it subscribes by itself; leave out --on"));
     }
@@ -73,7 +126,7 @@ pub(super) fn name(args: &RunArgs) -> Result<WorkloadName, CliError> {
     match &args.name {
         Some(name) => Ok(WorkloadName::parse(name)?),
         None => {
-            let stem = args.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let stem = args.path().file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             Ok(WorkloadName::from_stem(stem))
         }
     }
@@ -102,17 +155,21 @@ pub(super) fn start_request(
     name: &WorkloadName,
     uploaded: &Uploaded,
 ) -> Result<StartWorkloadRequest, CliError> {
-    let mut run_request = Map::new();
+    let nexfile = args.nexfile.as_ref();
+    let mut run_request = nexfile.map_or_else(Map::new, |nexfile| nexfile.request.clone());
     run_request.insert("uri".to_owned(), json!(uploaded.uri));
     run_request.insert("digest".to_owned(), json!(uploaded.digest.to_string()));
-    if kind.is_function() {
+    if kind.is_function() && !args.triggers.is_empty() {
         let triggers: Vec<String> =
             args.triggers.iter().map(|t| trigger(t)).collect::<Result<_, _>>()?;
         run_request.insert("triggers".to_owned(), json!(triggers));
     }
     let environment = parse_tags(&args.environment)?;
     if !environment.is_empty() {
-        run_request.insert("environment".to_owned(), json!(environment));
+        let all = run_request.entry("environment").or_insert_with(|| json!({}));
+        if let Value::Object(all) = all {
+            all.extend(environment.into_iter().map(|(key, value)| (key, Value::String(value))));
+        }
     }
     if !args.argv.is_empty() {
         run_request.insert("argv".to_owned(), json!(args.argv));
@@ -124,6 +181,7 @@ pub(super) fn start_request(
     };
     Ok(StartWorkloadRequest {
         name: name.to_string(),
+        description: nexfile.map(|nexfile| nexfile.description.clone()).unwrap_or_default(),
         namespace: client.namespace().to_string(),
         run_request: Value::Object(run_request).to_string(),
         workload_lifecycle: lifecycle,

@@ -48,7 +48,7 @@ pub(super) fn text(
         }
         Done::Changed { placed, n_stopped, n_buried } => (placed, *n_stopped, *n_buried),
     };
-    ui::line(describe_upload(uploaded, &args.file));
+    ui::line(describe_upload(uploaded, args.path()));
     let (kind, lifecycle) = (&request.workload_type, request.workload_lifecycle);
     for Placed { node, response } in placed {
         let node = ui::harmless(node);

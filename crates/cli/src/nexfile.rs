@@ -1,0 +1,312 @@
+//! Nexfiles: what one workload is, in JSON or YAML (spec: control API, section 9.4, and ours on top).
+//!
+//! Owns: the keys, both spellings of a start request, and naming the nearest key of one that is unknown.
+//! Never: uploads a file, or deploys.
+
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use nex_api::workload::Lifecycle;
+use nex_types::Tags;
+use serde_json::{Map, Value};
+
+use crate::error::CliError;
+
+/// The name that is looked for in a folder.
+pub(crate) const NAME: &str = "Nexfile";
+/// Nobody writes a larger one by hand.
+const LARGEST: u64 = 1024 * 1024;
+
+const KEYS: [&str; 11] = [
+    "name",
+    "type",
+    "lifecycle",
+    "description",
+    "tags",
+    "start_request",
+    "file",
+    "triggers",
+    "limits",
+    "environment",
+    "copies",
+];
+
+/// One workload.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Nexfile {
+    /// Where it was read, for messages and for what it names beside itself.
+    pub(crate) path: PathBuf,
+    pub(crate) name: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) lifecycle: Option<Lifecycle>,
+    pub(crate) description: String,
+    /// What a node must have.
+    pub(crate) tags: Tags,
+    /// Ours: a file beside the Nexfile that is uploaded.
+    pub(crate) file: Option<PathBuf>,
+    /// Ours; one is all there is yet.
+    pub(crate) copies: Option<u32>,
+    /// The start request, with `triggers`, `limits` and `environment` of the top level in it.
+    pub(crate) request: Map<String, Value>,
+}
+
+/// The environment may be secret.
+impl fmt::Debug for Nexfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nexfile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// The Nexfile at `path`; `-` is standard input, a folder stands for the Nexfile in it.
+pub(crate) fn load(path: &Path) -> Result<Nexfile, CliError> {
+    let path = if path.is_dir() { path.join(NAME) } else { path.to_owned() };
+    let text = read(&path).map_err(|error| {
+        CliError::usage(format!("cannot read Nexfile {}: {error}", path.display()))
+            .hint("name one that is there: --nexfile FILE   or write one: see docs/guide/configuration.md")
+    })?;
+    let nexfile = parse(&text).map_err(|why| {
+        CliError::usage(format!("failed to unmarshal Nexfile: {}: {why}", path.display()))
+            .hint(format!("keys: {}", KEYS.join(", ")))
+    })?;
+    Ok(Nexfile { path, ..nexfile })
+}
+
+/// Whether a folder has one.
+pub(crate) fn is_in(folder: &Path) -> bool {
+    folder.join(NAME).is_file()
+}
+
+/// What a text says: JSON, else YAML.
+pub(crate) fn parse(text: &str) -> Result<Nexfile, String> {
+    let document = match serde_json::from_str(text) {
+        Ok(document) => document,
+        Err(json) if text.trim_start().starts_with('{') => return Err(json.to_string()),
+        Err(_) => yaml::parse(text)?,
+    };
+    let Value::Object(document) = document else {
+        return Err("it is not an object".to_owned());
+    };
+    read_keys(document)
+}
+
+impl Nexfile {
+    /// The file to upload, from where the Nexfile lies.
+    pub(crate) fn file_beside(&self) -> Option<PathBuf> {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        self.file.as_ref().map(|file| folder.join(file))
+    }
+
+    /// The triggers, when all of them are plain texts.
+    pub(crate) fn plain_triggers(&self) -> Option<Vec<String>> {
+        let triggers = self.request.get("triggers")?.as_array()?;
+        triggers.iter().map(|trigger| Some(trigger.as_str()?.to_owned())).collect()
+    }
+
+    /// How long the workload means to live, when it does not say so.
+    pub(crate) fn lifecycle_or_usual(&self) -> Lifecycle {
+        let usual = match self.kind.as_deref() {
+            Some("javascript" | "wasm") => Lifecycle::Function,
+            _ => Lifecycle::Service,
+        };
+        self.lifecycle.unwrap_or(usual)
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    if path == Path::new("-") {
+        std::io::stdin().lock().take(LARGEST).read_to_string(&mut text)?;
+    } else {
+        std::fs::File::open(path)?.take(LARGEST).read_to_string(&mut text)?;
+    }
+    Ok(text)
+}
+
+fn read_keys(mut document: Map<String, Value>) -> Result<Nexfile, String> {
+    if document.contains_key("workloads") {
+        return Err("several workloads in one Nexfile are not there yet".to_owned());
+    }
+    if let Some(unknown) = document.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(unknown_key(unknown));
+    }
+    document.retain(|_, value| !value.is_null());
+    let mut take = |key: &str| document.remove(key);
+    let request = match take("start_request") {
+        Some(Value::Object(request)) => request,
+        Some(_) => return Err("start_request must be an object".to_owned()),
+        None => Map::new(),
+    };
+    let nexfile = Nexfile {
+        path: PathBuf::new(),
+        name: text("name", take("name"))?,
+        kind: text("type", take("type"))?,
+        lifecycle: lifecycle(take("lifecycle"))?,
+        description: text("description", take("description"))?.unwrap_or_default(),
+        tags: texts("tags", take("tags"))?,
+        file: text("file", take("file"))?.map(PathBuf::from),
+        copies: copies(take("copies"))?,
+        request,
+    };
+    let request = merged(
+        nexfile.request,
+        [
+            ("triggers", list("triggers", take("triggers"))?),
+            ("limits", object("limits", take("limits"))?),
+            ("environment", environment(take("environment"))?),
+        ],
+    )?;
+    Ok(Nexfile { request, ..nexfile })
+}
+
+/// Our keys of the top level stand for the same keys of the start request.
+fn merged(
+    mut request: Map<String, Value>,
+    ours: [(&str, Option<Value>); 3],
+) -> Result<Map<String, Value>, String> {
+    for (key, value) in ours {
+        let Some(value) = value else { continue };
+        if request.insert(key.to_owned(), value).is_some() {
+            return Err(format!("{key} stands at the top and in start_request"));
+        }
+    }
+    Ok(request)
+}
+
+fn unknown_key(key: &str) -> String {
+    let nearest = KEYS
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(key, known), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len() / 2);
+    match nearest {
+        Some((_, known)) => format!("unknown key \"{key}\", did you mean \"{known}\"?"),
+        None => format!("unknown key \"{key}\""),
+    }
+}
+
+fn text(key: &str, value: Option<Value>) -> Result<Option<String>, String> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("{key} must be a text")),
+    }
+}
+
+fn lifecycle(value: Option<Value>) -> Result<Option<Lifecycle>, String> {
+    let wrong = || "lifecycle must be service, function or job".to_owned();
+    match text("lifecycle", value)?.as_deref() {
+        None | Some("") => Ok(None),
+        Some(word) => serde_json::from_value(word.into()).map(Some).map_err(|_| wrong()),
+    }
+}
+
+fn copies(value: Option<Value>) -> Result<Option<u32>, String> {
+    let Some(value) = value else { return Ok(None) };
+    let copies = value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    match copies.ok_or_else(|| "copies must be a number from 1 on".to_owned())? {
+        1 => Ok(Some(1)),
+        _ => Err("more than one of copies is not there yet".to_owned()),
+    }
+}
+
+/// YAML's numbers and truths are texts here, as they are for Go.
+fn texts(key: &str, value: Option<Value>) -> Result<BTreeMap<String, String>, String> {
+    let wrong = || format!("{key} must be an object of texts");
+    let Some(value) = value else { return Ok(BTreeMap::new()) };
+    let Value::Object(map) = value else { return Err(wrong()) };
+    let pair = |(name, value): (String, Value)| match value {
+        Value::String(text) => Ok((name, text)),
+        Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
+        _ => Err(wrong()),
+    };
+    map.into_iter().map(pair).collect()
+}
+
+fn environment(value: Option<Value>) -> Result<Option<Value>, String> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    let texts = texts("environment", value)?.into_iter();
+    Ok(Some(texts.map(|(key, value)| (key, Value::String(value))).collect()))
+}
+
+fn list(key: &str, value: Option<Value>) -> Result<Option<Value>, String> {
+    match value {
+        None | Some(Value::Array(_)) => Ok(value),
+        Some(Value::String(one)) => Ok(Some(Value::Array(vec![one.into()]))),
+        Some(_) => Err(format!("{key} must be a list")),
+    }
+}
+
+fn object(key: &str, value: Option<Value>) -> Result<Option<Value>, String> {
+    match value {
+        None | Some(Value::Object(_)) => Ok(value),
+        Some(_) => Err(format!("{key} must be an object")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_go_form_is_read_in_json_and_in_yaml() {
+        let json = r#"{"name":"echo","type":"native","lifecycle":"service","description":"d",
+            "tags":{"region":"lab"},"start_request":{"uri":"file:///bin/echo","argv":["a"]}}"#;
+        let yaml = "name: echo\ntype: native\nlifecycle: service\ndescription: d\ntags:\n  region: lab\n\
+                    start_request:\n  uri: file:///bin/echo\n  argv: [a]\n";
+        let read = parse(json).unwrap();
+        assert_eq!(read, parse(yaml).unwrap());
+        assert_eq!(
+            (read.name.as_deref(), read.lifecycle),
+            (Some("echo"), Some(Lifecycle::Service))
+        );
+        assert_eq!(Value::Object(read.request), json!({"uri": "file:///bin/echo", "argv": ["a"]}));
+    }
+
+    #[test]
+    fn our_keys_of_the_top_level_go_into_the_start_request() {
+        let text = "file: ./echo.js\ntriggers: [js.echo]\nlimits: {timeout: 2s}\n\
+                    environment: {N: 1, ON: true}\ncopies: 1\n";
+        let read = parse(text).unwrap();
+        assert_eq!(read.copies, Some(1));
+        let expected = json!({"triggers": ["js.echo"], "limits": {"timeout": "2s"},
+            "environment": {"N": "1", "ON": "true"}});
+        assert_eq!(Value::Object(read.request.clone()), expected);
+        let read = Nexfile { path: PathBuf::from("a/Nexfile"), ..read };
+        assert_eq!(read.file_beside(), Some(PathBuf::from("a/./echo.js")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, says) in [
+            ("nam: x", "unknown key \"nam\", did you mean \"name\"?"),
+            ("workloads: []", "several workloads"),
+            ("lifecycle: cron", "lifecycle must be"),
+            ("copies: 0", "copies must be"),
+            ("copies: 3", "not there yet"),
+            ("tags: [a]", "tags must be"),
+            ("triggers: a\nstart_request: {triggers: [b]}", "triggers stands at the top"),
+            ("{\"name\": ", "EOF"),
+            ("[1]", "not an object"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(says), "no {says:?} in {error:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,80}", lines in prop::collection::vec("[a-z_]{1,12}: [\\[{&*!|>a-z0-9, ]{0,8}", 0..6)) {
+            let _either_way = parse(&text);
+            let _either_way = parse(&lines.join("\n"));
+        }
+    }
+}
