@@ -261,6 +261,8 @@ pub mod fact {
     pub const EXIT: &str = "exit";
     pub const SANDBOX: &str = "sandbox";
     pub const COPY_OF: &str = "copy_of";
+    /// Ours, in WORKLOADSTOPPED: it ended because its nexlet did, and should run again with the next.
+    pub const DRAINED: &str = "drained";
     /// Ours: [`super::StartWorkloadRequest::content_digest`], so that `nex run` can tell "already running".
     pub const REQUEST_DIGEST: &str = "request_digest";
 }

@@ -8,6 +8,7 @@
 pub mod connection;
 pub mod gather;
 pub mod kv;
+mod link;
 pub mod managed;
 pub mod objects;
 pub mod pool;
@@ -15,10 +16,11 @@ mod round_trip;
 pub mod service;
 pub mod streams;
 
-pub use async_nats::client::{PublishError, RequestError, RequestErrorKind};
+pub use async_nats::client::{PublishError, RequestError, RequestErrorKind, SubscribeError};
 pub use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 pub use async_nats::{Client, Message, StatusCode, Subject, Subscriber};
 pub use connection::{ConnectError, Settings, connect};
+pub use link::{LinkClock, Mark};
 pub use pool::Pool;
 pub use round_trip::{ROUND_TRIP_BOUND, round_trip};
 

@@ -7,11 +7,10 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use nex_sandbox::Tasks;
-use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::variables::{Launch, VariableError};
-use crate::{Nexlet, RunError, remote, run};
+use crate::{Ending, Nexlet, RunError, remote, run};
 
 /// A nexlet process that ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +24,7 @@ pub enum ProcessError {
     Signals(#[from] std::io::Error),
 }
 
-/// Runs `nexlet` until SIGTERM or SIGINT, or until the node that launched it has gone; then drains it.
+/// Runs `nexlet` until SIGTERM or SIGINT, or until its node has been away for too long; then drains it.
 /// This is all of a nexlet's `main`:
 ///
 /// ```no_run
@@ -47,27 +46,24 @@ pub async fn run_process(
             remote::obtain(&nexus, connection, &nexlet.describe().name).await?
         }
     };
-    let has_lifeline = options.register_token.is_some();
-    let shutdown = shutdown(has_lifeline)?;
+    let shutdown = shutdown()?;
     run(Arc::new(nexlet), options, Tasks::new(), shutdown).await?;
     Ok(())
 }
 
-/// Resolves when a signal says so, or when the node's end of standard input closes. Only our nodes
-/// hold that end; elsewhere standard input may be closed from the start.
-fn shutdown(has_lifeline: bool) -> std::io::Result<impl Future<Output = ()>> {
+/// SIGTERM and SIGINT: end, and the workloads with it. SIGUSR1, which our nodes send when they replace a
+/// nexlet: another one has the workloads by now.
+fn shutdown() -> std::io::Result<impl Future<Output = Ending>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hand_over = signal(SignalKind::user_defined1())?;
     Ok(async move {
-        tokio::select! {
-            () = lifeline(), if has_lifeline => tracing::info!("the node has gone, draining"),
-            _ = terminate.recv() => tracing::info!("told to end, draining"),
-            _ = interrupt.recv() => tracing::info!("interrupted, draining"),
-        }
+        let ending = tokio::select! {
+            _ = terminate.recv() => Ending::Drain,
+            _ = interrupt.recv() => Ending::Drain,
+            _ = hand_over.recv() => Ending::HandOver,
+        };
+        tracing::info!(?ending, "told to end, draining");
+        ending
     })
-}
-
-async fn lifeline() {
-    let (mut stdin, mut byte) = (tokio::io::stdin(), [0; 64]);
-    while stdin.read(&mut byte).await.is_ok_and(|n| n > 0) {}
 }

@@ -46,6 +46,7 @@ pub async fn obtain(
         connection: with_servers(response.registration_creds, connection),
         register_token: None,
         public_xkey: nex_bus::connection::fresh_xkey(),
+        orphan_after: crate::ORPHAN_AFTER,
     })
 }
 

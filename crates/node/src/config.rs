@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nex_bus::Settings;
 use nex_types::Tags;
@@ -27,6 +28,8 @@ pub struct Config {
     pub allow_remote_agents: bool,
     /// The nexlets to keep running.
     pub nexlets: Vec<NexletProgram>,
+    /// How long a nexlet goes on without its node, and a registration without its nexlet.
+    pub orphan_after: Duration,
 }
 
 /// How one nexlet is launched.
@@ -40,4 +43,15 @@ pub struct NexletProgram {
     pub args: Vec<String>,
     /// Its environment besides what the node adds.
     pub environment: BTreeMap<String, String>,
+    /// How it gives way to another program.
+    pub replacement: Replacement,
+}
+
+/// How a nexlet gives way to another program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    /// Its workloads may run twice for a moment: the new one has all of them before the old one goes.
+    HandOver,
+    /// They may not: the old one ends before the new one starts.
+    Restart,
 }

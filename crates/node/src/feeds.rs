@@ -10,6 +10,7 @@ use futures::StreamExt;
 use nex_api::agent::AgentHeartbeat;
 use nex_api::event::{WORKLOAD_STOPPED, WorkloadStopped};
 use nex_api::node::NodeHeartbeat;
+use nex_api::workload::fact;
 use nex_api::{decode, encode, subject};
 use nex_bus::Subscriber;
 use tokio_util::sync::CancellationToken;
@@ -48,9 +49,11 @@ impl Feeds {
                     }
                 }
                 Some(message) = ends.next() => {
-                    // What lame duck mode ends is not over: the node's next start takes it up again.
+                    // What ended because its nexlet did should run again with the next, and what lame
+                    // duck mode ends is not over: the node's next start takes it up again.
                     if !shared.is_lameduck()
                         && let Ok(event) = decode::<WorkloadStopped>(&message.payload)
+                        && !event.metadata.contains_key(fact::DRAINED)
                         && shared.workloads.forget_of(&event.id, &event.namespace).is_some()
                     {
                         tracing::info!(workload.id = event.id, "workload ended by itself");

@@ -17,5 +17,6 @@ pub(crate) mod run;
 mod served;
 pub(crate) mod stop;
 pub(crate) mod up;
+mod upgrade;
 pub(crate) mod version;
 pub(crate) mod workload;

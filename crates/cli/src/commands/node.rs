@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::lameduck::LameduckArgs;
 use super::nodes::NodesArgs;
 use super::served::{self, NodeArgs, Signals};
-use super::{info, lameduck, nodes};
+use super::{info, lameduck, nodes, upgrade};
 use crate::args::Globals;
 use crate::error::CliError;
 use crate::ui;
@@ -18,6 +18,11 @@ use crate::ui;
 pub(crate) enum NodeCommand {
     /// Start a node and its nexlets, against a NATS that is there
     Up(NodeArgs),
+    /// Replace the running node and its nexlets by the nex on disk, without a lost call
+    ///
+    /// Acts on the node that uses this state directory, as SIGHUP does. Functions are handed over;
+    /// services are restarted when the program has changed.
+    Upgrade,
     /// List nodes
     #[command(visible_alias = "ls")]
     List(NodesArgs),
@@ -40,6 +45,7 @@ pub(crate) struct NodeInfoArgs {
 pub(crate) async fn run(globals: Globals, command: NodeCommand) -> Result<(), CliError> {
     match command {
         NodeCommand::Up(args) => up(&globals, &args).await,
+        NodeCommand::Upgrade => upgrade::run(&globals).await,
         NodeCommand::List(args) => nodes::run(globals, args).await,
         NodeCommand::Lameduck(args) => lameduck::run(globals, args).await,
         NodeCommand::Info(args) => {

@@ -35,6 +35,25 @@ impl World {
         Self::on(NatsServer::options()).await
     }
 
+    /// One whose parts were started in a way of their own.
+    pub(crate) fn of(
+        server: NatsServer,
+        nex: Nex,
+        client: Client,
+        seat: SemaphorePermit<'static>,
+    ) -> Self {
+        Self { server, nex, client, _seat: seat }
+    }
+
+    /// A node that was started with these further arguments.
+    pub(crate) async fn with(arguments: &[&str]) -> Self {
+        let seat = seat().await;
+        let server = NatsServer::start().await;
+        let nex = Nex::against(&server).arguments(arguments).up().await;
+        let client = server.client().await;
+        Self::of(server, nex, client, seat)
+    }
+
     /// Likewise, on a server that differs from the usual one.
     pub(crate) async fn on(options: ServerOptions) -> Self {
         let seat = seat().await;
