@@ -13,8 +13,8 @@ use crate::{NatsConnectionData, Time};
 /// The header of agent ping replies that carries the agent id, in this exact case.
 pub const AGENT_ID_HEADER: &str = "agentId";
 
-/// Ours: header of a node's PING to its nexlets with the node's start time; a nexlet that sees a new
-/// value registers again at once (section 13, "Re-registration").
+/// Ours: header of a node's PING to its nexlets, and of its answer to REGISTER, with the node's start
+/// time; a nexlet that sees a new value registers again at once (section 13, "Re-registration").
 pub const NODE_START_HEADER: &str = "Nex-Node-Start";
 
 /// What a nexlet says of itself in heartbeats and pings.
@@ -49,6 +49,14 @@ pub struct AgentHeartbeat {
     pub summary: AgentSummary,
 }
 
+/// Ours: what our nexlets say in [`AgentHeartbeat::data`], as JSON text. Others say what they like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatData {
+    /// Workloads that it was given at registration are still coming up.
+    #[serde(default)]
+    pub restoring: bool,
+}
+
 /// REGISTER.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the wire's own names, told in the specification")]
@@ -67,6 +75,10 @@ pub struct RegisterAgentRequest {
     /// Ours: proves that the node launched this process (section 13, "Re-registration").
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register_token: Option<String>,
+    /// Ours: ids of the workloads that the nexlet runs already, as after its node has died, so that a
+    /// node that has no record of one asks for it instead of letting it run unlisted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
+    pub running: Vec<String>,
     /// A JSON Schema document as text.
     #[serde(deserialize_with = "nullable")]
     pub start_request_schema: String,

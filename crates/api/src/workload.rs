@@ -286,10 +286,8 @@ pub mod fact {
     pub const COPY_OF: &str = "copy_of";
     /// Ours: what the workload's credentials allow, as JSON or a sentence.
     pub const PERMISSIONS: &str = "permissions";
-    /// Of the event of an end: why, when the workload is meant to be started again.
-    pub const ENDED: &str = "ended";
-    /// The value of [`ENDED`] when its nexlet drains.
-    pub const DRAINED: &str = "nexlet drained";
+    /// Ours, in WORKLOADSTOPPED: it ended because its nexlet did, and should run again with the next.
+    pub const DRAINED: &str = "drained";
     /// Ours: [`super::StartWorkloadRequest::announced_digest`], so that `nex run` can tell "already running".
     pub const REQUEST_DIGEST: &str = "request_digest";
 }

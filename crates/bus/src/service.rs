@@ -91,6 +91,15 @@ impl Answer {
         Self::error_with_body(&status.to_string(), description, encode(&body))
     }
 
+    /// The same with one more header; silence stays silence.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: String) -> Self {
+        if let Self::Reply { headers, .. } = &mut self {
+            headers.push((name.to_owned(), value));
+        }
+        self
+    }
+
     /// An error reply with a body of the caller's making.
     #[must_use]
     pub fn error_with_body(code: &str, description: &str, body: Vec<u8>) -> Self {

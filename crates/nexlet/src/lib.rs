@@ -1,6 +1,6 @@
 //! SDK for nexlets: implement [`Nexlet`], call [`run_process`]. `examples/ticker-nexlet.rs` is one.
 //!
-//! Owns: registration, the nexlet's micro service, heartbeats, the table of workloads, logs and events.
+//! Owns: registration, also again with a new node, the nexlet's micro service, heartbeats, the table of workloads, logs and events.
 //! Never: knows what a workload of a type is made of.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -8,11 +8,15 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod description;
+mod ended;
 mod ingress;
+mod keeper;
 mod lameduck;
 mod logs;
 mod process;
+mod register;
 pub mod remote;
+mod restore;
 mod run;
 mod seal;
 mod server;
@@ -26,7 +30,7 @@ pub use ingress::Ingress;
 pub use logs::{LogFeed, LogLine, LogSink};
 pub use nex_bus::seal::{KeyError, SealKey};
 pub use process::{ProcessError, run_process};
-pub use run::{RunError, RunOptions, run};
+pub use run::{Ending, ORPHAN_AFTER, RunError, RunOptions, run};
 pub use task::{Facts, TaskWorkload};
 pub use workload::{Ended, EventListener, Nexlet, Start, StartFailure, Started, Status, Workload};
 

@@ -10,7 +10,7 @@ use nex_sandbox::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::variables::{Launch, VariableError};
-use crate::{Nexlet, RunError, remote, run};
+use crate::{Ending, Nexlet, RunError, remote, run};
 
 /// A nexlet process that ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,8 @@ pub enum ProcessError {
     Signals(#[from] std::io::Error),
 }
 
-/// Runs `nexlet` until SIGTERM or SIGINT, then drains it. This is all of a nexlet's `main`:
+/// Runs `nexlet` until SIGTERM or SIGINT, or until its node has been away for too long; then drains it.
+/// This is all of a nexlet's `main`:
 ///
 /// ```no_run
 /// # use nex_nexlet::{Nexlet, ProcessError};
@@ -45,19 +46,24 @@ pub async fn run_process(
             remote::obtain(&nexus, connection, &nexlet.describe().name).await?
         }
     };
-    run(Arc::new(nexlet), options, Tasks::new(), shutdown()?).await?;
+    let shutdown = shutdown()?;
+    run(Arc::new(nexlet), options, Tasks::new(), shutdown).await?;
     Ok(())
 }
 
-/// Resolves when a signal says so: nodes send SIGTERM, the Go implementation SIGINT. Standard input is
-/// not looked at, since some nodes close it from the start.
-fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
+/// SIGTERM and SIGINT: end, and the workloads with it. SIGUSR1, which our nodes send when they replace a
+/// nexlet: another one has the workloads by now.
+fn shutdown() -> std::io::Result<impl Future<Output = Ending>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hand_over = signal(SignalKind::user_defined1())?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("told to end, draining"),
-            _ = interrupt.recv() => tracing::info!("interrupted, draining"),
-        }
+        let ending = tokio::select! {
+            _ = terminate.recv() => Ending::Drain,
+            _ = interrupt.recv() => Ending::Drain,
+            _ = hand_over.recv() => Ending::HandOver,
+        };
+        tracing::info!(?ending, "told to end, draining");
+        ending
     })
 }

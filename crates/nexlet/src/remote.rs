@@ -46,6 +46,7 @@ pub async fn obtain(
         connection: with_servers(response.registration_creds, connection),
         register_token: None,
         key: SealKey::fresh(),
+        orphan_after: crate::ORPHAN_AFTER,
     })
 }
 

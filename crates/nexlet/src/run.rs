@@ -7,33 +7,36 @@
 //! connect ─► REGISTER ─► connect as agent ─► endpoints ─► first heartbeat ─► serve ─► drain
 //! ```
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use nex_api::agent::{AgentHeartbeat, RegisterAgentRequest, RegisterAgentResponse};
-use nex_api::error::{ERROR_CODE_HEADER, ERROR_HEADER};
-use nex_api::workload::AgentStartWorkloadRequest;
-use nex_api::{NatsConnectionData, Time, decode, encode, subject};
-use nex_bus::connection::nexlet_inbox;
+use nex_api::agent::{AgentHeartbeat, HeartbeatData};
+use nex_api::{NatsConnectionData, Time, encode, subject};
 use nex_bus::service::{Info, Running, serve};
-use nex_bus::{Client, ConnectError, Settings, connect};
+use nex_bus::{Client, ConnectError, LinkClock};
 use nex_sandbox::{OnFailure, Tasks};
-use nex_types::Id;
 use tokio::sync::watch;
 
+use crate::ended::Ended;
+use crate::keeper::Keeper;
 use crate::lameduck::Lameduck;
+use crate::register::{Registration, join};
+use crate::restore::restore;
 use crate::server::Server;
 use crate::table::Table;
 use crate::{DescriptionError, LogSink, Nexlet, SealKey};
 
 /// Twice as often as Go's 10 s, so that jitter flips nobody to degraded (section 5.4).
-const HEARTBEAT: Duration = Duration::from_secs(5);
-const REGISTER_BOUND: Duration = Duration::from_secs(60);
+const LONGEST_PERIOD: Duration = Duration::from_secs(5);
+const SHORTEST_PERIOD: Duration = Duration::from_millis(100);
 /// Functions drain for at most 30 s, services are killed after their grace.
 const DRAIN_BOUND: Duration = Duration::from_secs(35);
-/// Workloads that are restored at the same time.
-const RESTORE_AT_ONCE: usize = 8;
+/// A start takes at most 54 s.
+const STARTS_BOUND: Duration = Duration::from_secs(55);
+
+/// How long a nexlet goes on without its node.
+pub const ORPHAN_AFTER: Duration = Duration::from_secs(600);
 
 /// What the node gave the process at launch.
 #[derive(Debug, Clone)]
@@ -48,6 +51,18 @@ pub struct RunOptions {
     pub register_token: Option<String>,
     /// Its public half is announced; environments that are sealed to it are opened with it.
     pub key: SealKey,
+    /// How long it goes on without its node, counted while NATS can be reached; see [`ORPHAN_AFTER`].
+    pub orphan_after: Duration,
+}
+
+/// Why a nexlet ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was told to: its workloads end, and callers and listeners are told so.
+    Drain,
+    /// Another nexlet runs its workloads by now: the control API is left to that one, calls that
+    /// were received are finished, and no end is announced.
+    HandOver,
 }
 
 /// A nexlet that could not begin.
@@ -68,7 +83,8 @@ pub enum RunError {
     Task(&'static str),
 }
 
-/// Runs `nexlet` until `shutdown` resolves or its lame duck mode is over, then drains it.
+/// Runs `nexlet` until `shutdown` resolves, its lame duck mode is over or its node has been away for too
+/// long, then drains it.
 ///
 /// # Errors
 /// When its description is not legal, or it cannot connect, register or serve, or a part of it fails.
@@ -76,18 +92,53 @@ pub async fn run(
     nexlet: Arc<dyn Nexlet>,
     options: RunOptions,
     tasks: Tasks,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = Ending>,
 ) -> Result<(), RunError> {
+    let mut shutdown = pin!(shutdown);
     let description = nexlet.describe();
     description.check()?;
-    let registered = register(&nexlet, &options).await?;
-    let settings = settings(registered.connection_data, &description.name, &options.agent_id);
-    let client = connect(&settings).await?;
+    let registration = Registration::new(&description, &options);
+    let (client, registered) = tokio::select! {
+        joined = join(nexlet.as_ref(), &registration, &options) => joined?,
+        _ending = &mut shutdown => return Ok(()),
+    };
+    let link = LinkClock::default();
+    let watching = link.clone().run(client.clone(), tasks.token());
+    tasks.spawn("link clock", OnFailure::EndProcess, watching);
+    let server = server(nexlet, &options, client, &tasks);
+    let service = start_service(&server, &tasks).await?;
+    let node_start = registered.node_start;
+    let listening =
+        Keeper::listen(Arc::clone(&server), registration, link, &options.node_id, node_start);
+    let keeper = listening.await?;
+    restore(&server, registered.reply.existing_state);
+    // The node gives up who is silent for as long as an orphan waits.
+    let period = (options.orphan_after / 8).clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
+    let heart = heartbeat(Arc::clone(&server), options.node_id, period, tasks.token());
+    tasks.spawn("heartbeat", OnFailure::EndProcess, heart);
+    let (ending, failed) = tokio::select! {
+        ending = shutdown => (ending, None),
+        () = server.lameduck.end.passed() => (Ending::Drain, None),
+        () = keeper.keep(options.orphan_after) => {
+            tracing::warn!(after = ?options.orphan_after, "the node stayed away, draining");
+            (Ending::Drain, None)
+        }
+        name = tasks.failure() => (Ending::Drain, Some(name)),
+    };
+    drain(&server, service, ending).await;
+    failed.map_or(Ok(()), |name| Err(RunError::Task(name)))
+}
+
+fn server(
+    nexlet: Arc<dyn Nexlet>,
+    options: &RunOptions,
+    client: Client,
+    tasks: &Tasks,
+) -> Arc<Server> {
     let (logs, log_task) = LogSink::new(client.clone());
     tasks.spawn("log publisher", OnFailure::Log, log_task);
-    let (state, _) = watch::channel("running");
-    let server = Arc::new(Server {
-        description,
+    Arc::new(Server {
+        description: nexlet.describe(),
         ingress: nexlet.ingress(),
         event_listener: nexlet.event_listener(),
         nexlet,
@@ -96,65 +147,16 @@ pub async fn run(
         lameduck: Lameduck::default(),
         key: options.key.clone(),
         started: Time::now(),
-        state,
+        state: watch::Sender::new("running"),
         table: Table::default(),
-        client: client.clone(),
+        ended: Ended::default(),
+        client,
         logs,
         tasks: tasks.clone(),
         unannounced: watch::Sender::new(0),
-    });
-    let service = start_service(&server, &tasks).await?;
-    let heart = heartbeat(Arc::clone(&server), options.node_id, tasks.token());
-    tasks.spawn("heartbeat", OnFailure::EndProcess, heart);
-    let restored = Arc::clone(&server);
-    tasks.spawn("restore", OnFailure::Log, restore(restored, registered.existing_state));
-    let failed = tokio::select! {
-        () = shutdown => None,
-        () = server.lameduck.end.passed() => None,
-        name = tasks.failure() => Some(name),
-    };
-    drain(&server, service).await;
-    failed.map_or(Ok(()), |name| Err(RunError::Task(name)))
-}
-
-fn settings(data: NatsConnectionData, name: &str, agent_id: &str) -> Settings {
-    let inbox_prefix = Some(nexlet_inbox(agent_id));
-    Settings { inbox_prefix, ..Settings::minted(data, format!("nexlet-{name}")) }
-}
-
-async fn register(
-    nexlet: &Arc<dyn Nexlet>,
-    options: &RunOptions,
-) -> Result<RegisterAgentResponse, RunError> {
-    let description = nexlet.describe();
-    let settings = settings(options.connection.clone(), &description.name, &options.agent_id);
-    let client = connect(&settings).await?;
-    let request = RegisterAgentRequest {
-        description: description.description,
-        max_workloads: 0.0,
-        name: description.name,
-        public_xkey: options.key.public(),
-        register_type: description.register_type,
-        register_token: options.register_token.clone(),
-        start_request_schema: description.schema,
-        supported_lifecycles: Some(description.lifecycles),
-        version: description.version,
-    };
-    let subject = subject::register(&options.node_id, &options.agent_id);
-    let asked = client.request(subject, encode(&request).into());
-    let silent = |reason: String| RunError::Silent(reason);
-    let reply = tokio::time::timeout(REGISTER_BOUND, asked)
-        .await
-        .map_err(|_| silent("nothing within 60s".to_owned()))?
-        .map_err(|error| silent(error.to_string()))?;
-    let header = |name: &str| {
-        reply.headers.as_ref().and_then(|h| h.get(name)).map(|v| v.as_str().to_owned())
-    };
-    if header(ERROR_CODE_HEADER).is_some() {
-        return Err(RunError::Refused(header(ERROR_HEADER).unwrap_or_default()));
-    }
-    let _already_closed = client.drain().await;
-    decode(&reply.payload).map_err(|error| RunError::Refused(error.to_string()))
+        restoring: watch::Sender::new(0),
+        ending: watch::Sender::new(None),
+    })
 }
 
 /// Endpoints before the first heartbeat: a healthy agent may be handed work at once.
@@ -172,11 +174,12 @@ async fn start_service(server: &Arc<Server>, tasks: &Tasks) -> Result<Running, R
 async fn heartbeat(
     server: Arc<Server>,
     node_id: String,
+    period: Duration,
     token: tokio_util::sync::CancellationToken,
 ) {
     let subject = subject::agent_heartbeat(&node_id, &server.agent_id);
     let mut state = server.state.subscribe();
-    let mut ticks = tokio::time::interval(HEARTBEAT);
+    let mut ticks = tokio::time::interval(period);
     loop {
         // A change of state is told at once, not at the next tick.
         tokio::select! {
@@ -184,7 +187,8 @@ async fn heartbeat(
             changed = state.changed() => if changed.is_err() { return },
             () = token.cancelled() => return,
         }
-        let data = "{}".to_owned();
+        let data = HeartbeatData { restoring: *server.restoring.borrow() > 0 };
+        let data = String::from_utf8(encode(&data)).unwrap_or_default();
         let beat = AgentHeartbeat { data, summary: server.summary() };
         if let Err(error) = server.client.publish(subject.clone(), encode(&beat).into()).await {
             tracing::warn!(%error, "heartbeat not sent");
@@ -192,28 +196,17 @@ async fn heartbeat(
     }
 }
 
-async fn restore(
-    server: Arc<Server>,
-    existing: std::collections::BTreeMap<String, AgentStartWorkloadRequest>,
-) {
-    futures::stream::iter(existing)
-        .for_each_concurrent(RESTORE_AT_ONCE, |(id, message)| {
-            let server = Arc::clone(&server);
-            async move {
-                let Ok(workload_id) = Id::parse(&id) else {
-                    tracing::error!(workload.id = id, "restored id is malformed");
-                    return;
-                };
-                if let Err(failure) = server.start(workload_id, message, true).await {
-                    tracing::error!(workload.id = id, error = %failure, "workload not restored");
-                }
-            }
-        })
-        .await;
-}
-
 /// Says that it stops, stops all workloads, answers what was delivered, and closes the connection.
-async fn drain(server: &Arc<Server>, service: Running) {
+/// Whoever hands over leaves the control API first.
+async fn drain(server: &Arc<Server>, service: Running, ending: Ending) {
+    server.ending.send_replace(Some(ending));
+    let mut service = Some(service);
+    if ending == Ending::HandOver
+        && let Some(service) = service.take()
+    {
+        service.stop().await;
+        server.table.until_none_starts(STARTS_BOUND).await;
+    }
     server.state.send_replace("stopping");
     let workloads = server.table.workloads();
     futures::future::join_all(workloads.iter().map(|workload| workload.stop())).await;
@@ -222,7 +215,9 @@ async fn drain(server: &Arc<Server>, service: Running) {
     if tokio::time::timeout(DRAIN_BOUND, all_ended).await.is_err() {
         tracing::error!("workloads left after the drain deadline");
     }
-    service.stop().await;
+    if let Some(service) = service {
+        service.stop().await;
+    }
     server.nexlet.shutdown().await;
     close(&server.client).await;
 }

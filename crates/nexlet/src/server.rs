@@ -21,12 +21,13 @@ use nex_sandbox::{OnFailure, Tasks};
 use nex_types::{Id, Namespace, WorkloadName, invent};
 use tokio::sync::watch;
 
+use crate::ended::Ended;
 use crate::ingress::{self, Announcement};
 use crate::lameduck::{self, Lameduck};
-use crate::table::{Entry, Table};
+use crate::table::{Entry, Place, Table};
 use crate::{
-    Description, EventListener, Ingress, LogSink, Nexlet, SealKey, Start, StartFailure, Started,
-    seal,
+    Description, Ending, EventListener, Ingress, LogSink, Nexlet, SealKey, Start, StartFailure,
+    Started, seal,
 };
 
 /// The node answers its caller after 55 s; the nexlet gives up a little earlier.
@@ -50,11 +51,16 @@ pub(crate) struct Server {
     pub(crate) started: Time,
     pub(crate) state: watch::Sender<&'static str>,
     pub(crate) table: Table,
+    pub(crate) ended: Ended,
     pub(crate) client: Client,
     pub(crate) logs: LogSink,
     pub(crate) tasks: Tasks,
     /// Workloads whose end is still to be announced.
     pub(crate) unannounced: watch::Sender<usize>,
+    /// Rounds of restoring that are under way.
+    pub(crate) restoring: watch::Sender<usize>,
+    /// Set once the nexlet ends, and with it its workloads.
+    pub(crate) ending: watch::Sender<Option<Ending>>,
 }
 
 const START: &str = "StartWorkload";
@@ -98,67 +104,63 @@ impl Server {
         })
     }
 
-    /// Starts a workload and, when it started, watches for its end.
+    /// Starts a workload and, when it started, watches for its end. What runs already is left as it
+    /// is; what has ended here is not started again, and its end is told once more.
     pub(crate) async fn start(
         self: &Arc<Self>,
         id: Id,
         message: AgentStartWorkloadRequest,
         existing: bool,
     ) -> Result<StartWorkloadResponse, StartFailure> {
-        if let Some(entry) = self.table.get(&id) {
-            let (id, name) = (id.to_string(), entry.name.to_string());
-            return Ok(StartWorkloadResponse { id, name, warnings: Vec::new() });
+        let (namespace, name) = identity(&message.request)?;
+        let _kept = match self.table.keep(&id) {
+            Place::Runs(entry) => return Ok(started(&id, &entry.name, Vec::new())),
+            Place::Starting => {
+                let message = format!("{name} is being started already");
+                return Err(StartFailure::new(Code::NodeFailed, message));
+            }
+            Place::Kept(kept) => kept,
+        };
+        if let Some(gone) = self.ended.find(&id, &namespace) {
+            if let Some(event) = gone.event {
+                self.emit(namespace.as_str(), &event).await;
+            }
+            return Err(StartFailure::new(Code::NodeFailed, format!("{name} has ended already")));
         }
         if self.lameduck.is_set() {
             let message = "the nexlet is in lame duck mode and takes no new work";
             return Err(StartFailure::new(Code::NodeStopping, message));
         }
-        let AgentStartWorkloadRequest { request, workload_creds } = message;
-        let (namespace, name) = identity(&request)?;
-        let start = Start {
-            logs: self.logs.feed(&namespace, &id),
-            id: id.clone(),
+        let start = self.start_of(&id, &namespace, &name, message, existing);
+        let request = start.request.clone();
+        let Started { workload, warnings } = self.start_in_time(start).await?;
+        let announcement = self.announce(&id, workload.port()).await;
+        let entry = Entry {
             namespace: namespace.clone(),
             name: name.clone(),
-            request: request.clone(),
-            connection: workload_creds,
-            control: self.client.clone(),
-            key: self.key.clone(),
-            existing,
+            request,
+            started: Time::now(),
+            workload: Arc::clone(&workload),
+            announcement,
         };
-        let Started { workload, warnings } = self.until_ready(start).await?;
-        let announcement = match (&self.ingress, workload.port()) {
-            (Some(ingress), Some(port)) => {
-                Some(Arc::new(Announcement::add(self, ingress, &id, port).await))
-            }
-            _ => None,
-        };
-        let started = Time::now();
-        let entry = Entry { namespace, name, request, started, workload, announcement };
-        let response =
-            StartWorkloadResponse { id: id.to_string(), name: entry.name.to_string(), warnings };
-        self.take(id, entry).await;
-        Ok(response)
+        self.begin(&id, entry).await;
+        // Its owner may have stopped it while it came up.
+        if self.ended.find(&id, &namespace).is_some() {
+            workload.stop().await;
+        }
+        Ok(started(&id, &name, warnings))
     }
 
-    async fn until_ready(&self, start: Start) -> Result<Started, StartFailure> {
-        let name = start.name.clone();
-        let ready = tokio::time::timeout(START_BOUND, self.nexlet.start(start)).await;
-        ready.unwrap_or_else(|_| {
-            let message = format!("{name} was not ready within {}s", START_BOUND.as_secs());
-            Err(StartFailure::new(Code::NexletSilent, message))
-        })
+    /// What a node should know to run: not what was told to end.
+    pub(crate) fn running(&self) -> Vec<String> {
+        let mut ids = self.table.ids();
+        ids.retain(|id| !self.ended.has(id));
+        ids
     }
 
-    /// Takes a workload that started into the table, and watches for its end.
-    async fn take(self: &Arc<Self>, id: Id, entry: Entry) {
-        self.unannounced.send_modify(|count| *count += 1);
-        self.table.insert(id.clone(), entry.clone());
-        self.emit_started(&id, &entry).await;
-        let server = Arc::clone(self);
-        self.tasks.spawn("workload end", OnFailure::Log, async move {
-            server.watch_end(id, entry).await;
-        });
+    /// Sends a heartbeat now.
+    pub(crate) fn beat(&self) {
+        self.state.send_modify(|_| {});
     }
 
     pub(crate) fn summary(&self) -> AgentSummary {
@@ -173,6 +175,51 @@ impl Server {
             version: self.description.version.clone(),
             workload_count: u32::try_from(self.table.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    fn start_of(
+        &self,
+        id: &Id,
+        namespace: &Namespace,
+        name: &WorkloadName,
+        message: AgentStartWorkloadRequest,
+        existing: bool,
+    ) -> Start {
+        Start {
+            id: id.clone(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+            request: message.request,
+            connection: message.workload_creds,
+            control: self.client.clone(),
+            key: self.key.clone(),
+            logs: self.logs.feed(namespace, id),
+            existing,
+        }
+    }
+
+    async fn start_in_time(&self, start: Start) -> Result<Started, StartFailure> {
+        let name = start.name.clone();
+        let started = tokio::time::timeout(START_BOUND, self.nexlet.start(start)).await;
+        started.unwrap_or_else(|_| {
+            let message = format!("{name} was not ready within {}s", START_BOUND.as_secs());
+            Err(StartFailure::new(Code::NexletSilent, message))
+        })
+    }
+
+    async fn announce(&self, id: &Id, port: Option<u16>) -> Option<Arc<Announcement>> {
+        let (ingress, port) = (self.ingress.as_ref()?, port?);
+        Some(Arc::new(Announcement::add(self, ingress, id, port).await))
+    }
+
+    async fn begin(self: &Arc<Self>, id: &Id, entry: Entry) {
+        self.unannounced.send_modify(|count| *count += 1);
+        self.table.insert(id.clone(), entry.clone());
+        self.emit_started(id, &entry).await;
+        let (server, watched) = (Arc::clone(self), id.clone());
+        self.tasks.spawn("workload end", OnFailure::Log, async move {
+            server.watch_end(watched, entry).await;
+        });
     }
 
     async fn answer(self: &Arc<Self>, request: Request) -> Answer {
@@ -213,11 +260,15 @@ impl Server {
             Ok(request) => request,
             Err(error) => return self.stop_error(id, &error.to_string()),
         };
-        let entry = Id::parse(id).ok().and_then(|id| self.table.get(&id));
-        let Some(entry) = entry.filter(|entry| entry.namespace.as_str() == request.namespace)
+        let found = Id::parse(id).ok().and_then(|id| Some((self.table.get(&id)?, id)));
+        let Some((entry, workload_id)) =
+            found.filter(|(entry, _)| entry.namespace.as_str() == request.namespace)
         else {
+            self.note_unwanted(id, &request.namespace);
             return self.stop_error(id, NOT_FOUND);
         };
+        // From now on it is on no list of what runs, however long it drains.
+        self.ended.unwanted(&workload_id, &entry.namespace);
         // Longer than the bound only when NATS is slow; the end goes on in the workload's own task.
         let _slow = tokio::time::timeout(STOP_BOUND, entry.workload.stop()).await;
         if let Some(announcement) = &entry.announcement {
@@ -229,6 +280,16 @@ impl Server {
             stopped: true,
             workload_type: self.description.register_type.clone(),
         })
+    }
+
+    /// What is told to stop before it is here must not come up afterwards, as when a registration's
+    /// answer and a stop cross.
+    fn note_unwanted(&self, id: &str, namespace: &str) {
+        if let (Ok(id), Ok(namespace)) = (Id::parse(id), Namespace::parse(namespace))
+            && self.table.get(&id).is_none()
+        {
+            self.ended.unwanted(&id, &namespace);
+        }
     }
 
     /// Whose the workload is, the node checks: it is the one that knows its caller.
@@ -282,13 +343,14 @@ impl Server {
                 entry.workload.ended().await
             }
         };
-        self.table.remove(&id);
         if let Some(announcement) = &entry.announcement {
             announcement.remove(&self.client).await;
         }
+        let ending = *self.ending.borrow();
+        let is_over = ending.is_none() && !self.lameduck.is_set();
         let mut metadata = ended.facts;
-        if *self.state.borrow() != "running" {
-            metadata.insert(fact::ENDED.to_owned(), fact::DRAINED.to_owned());
+        if !is_over {
+            metadata.insert(fact::DRAINED.to_owned(), "true".to_owned());
         }
         let event = Event::WorkloadStopped(WorkloadStopped {
             error: ended.error,
@@ -297,7 +359,13 @@ impl Server {
             namespace: entry.namespace.to_string(),
             workload_type: entry.request.workload_type,
         });
-        self.emit(entry.namespace.as_str(), &event).await;
+        if is_over {
+            self.ended.ended(&id, &entry.namespace, event.clone());
+        }
+        self.table.remove(&id);
+        if ending != Some(Ending::HandOver) {
+            self.emit(entry.namespace.as_str(), &event).await;
+        }
         self.unannounced.send_modify(|count| *count -= 1);
     }
 
@@ -332,6 +400,10 @@ fn identity(request: &StartWorkloadRequest) -> Result<(Namespace, WorkloadName),
     let name = if request.name.is_empty() { invent() } else { request.name.clone() };
     let name = WorkloadName::parse(&name).map_err(|error| malformed(error.to_string()))?;
     Ok((namespace, name))
+}
+
+fn started(id: &Id, name: &WorkloadName, warnings: Vec<String>) -> StartWorkloadResponse {
+    StartWorkloadResponse { id: id.to_string(), name: name.to_string(), warnings }
 }
 
 fn start_error(id: &str, name: &str, failure: &StartFailure) -> Answer {

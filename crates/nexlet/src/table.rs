@@ -1,13 +1,15 @@
 //! The table of workloads that a nexlet runs.
 //!
-//! Owns: which ids run, for whom, since when. Never: starts or stops one.
+//! Owns: which ids run, for whom, since when, and which are being started. Never: starts or stops one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nex_api::Time;
 use nex_api::workload::{ListWorkloadsRequest, StartWorkloadRequest, WorkloadSummary, fact};
 use nex_types::{Id, Namespace, WorkloadName};
+use tokio::sync::watch;
 
 use crate::Workload;
 use crate::ingress::Announcement;
@@ -28,9 +30,62 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: Mutex<BTreeMap<Id, Entry>>,
+    starting: watch::Sender<BTreeSet<Id>>,
+}
+
+/// What the table says to a start.
+#[derive(Debug)]
+pub(crate) enum Place<'a> {
+    /// It runs already.
+    Runs(Box<Entry>),
+    /// Another start of it is under way.
+    Starting,
+    /// Kept free for this start.
+    Kept(Kept<'a>),
+}
+
+/// Keeps other starts of the same id away until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Kept<'a> {
+    table: &'a Table,
+    id: Id,
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.table.starting.send_modify(|starting| {
+            starting.remove(&self.id);
+        });
+    }
 }
 
 impl Table {
+    /// Keeps the place of `id`, so that registrations and deploys that cross start it once.
+    pub(crate) fn keep(&self, id: &Id) -> Place<'_> {
+        // The place before the look, so that no other start can end between the two unseen.
+        if !self.starting.send_if_modified(|starting| starting.insert(id.clone())) {
+            return Place::Starting;
+        }
+        let kept = Kept { table: self, id: id.clone() };
+        self.get(id).map_or(Place::Kept(kept), |entry| Place::Runs(Box::new(entry)))
+    }
+
+    /// Waits until no start is under way, at most for `bound`.
+    pub(crate) async fn until_none_starts(&self, bound: Duration) {
+        let mut starting = self.starting.subscribe();
+        let none = starting.wait_for(BTreeSet::is_empty);
+        if tokio::time::timeout(bound, none).await.is_err() {
+            tracing::error!("starts left after their deadline");
+        }
+    }
+
+    /// Ids of what runs or is being started.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let starting = self.starting.borrow().iter().map(Id::to_string).collect::<BTreeSet<_>>();
+        let running = self.with(|all| all.keys().map(Id::to_string).collect::<BTreeSet<_>>());
+        starting.union(&running).cloned().collect()
+    }
+
     pub(crate) fn insert(&self, id: Id, entry: Entry) {
         self.with(|entries| entries.insert(id, entry));
     }

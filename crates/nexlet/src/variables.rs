@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use nex_api::NatsConnectionData;
-use nex_types::Id;
+use nex_types::{Id, parse_go};
 
 use crate::{RunOptions, SealKey};
 
@@ -29,6 +29,8 @@ pub const NODE_ID: &str = "NEX_AGENT_NODE_ID";
 pub const ASSIGNED_ID: &str = "NEX_AGENT_ASSIGNED_ID";
 /// Ours: proves to the node that it launched this process.
 pub const REGISTER_TOKEN: &str = "NEX_AGENT_REGISTER_TOKEN";
+/// Ours: how long to go on without the node, as `10m`; what is no duration is ignored.
+pub const ORPHAN_AFTER: &str = "NEX_AGENT_ORPHAN_AFTER";
 /// Ours: files and mode of TLS.
 const TLS: [&str; 4] =
     ["NEX_AGENT_TLS_CA", "NEX_AGENT_TLS_CERT", "NEX_AGENT_TLS_KEY", "NEX_AGENT_TLS_FIRST"];
@@ -81,6 +83,10 @@ impl Launch {
             connection,
             register_token: variables.filled(REGISTER_TOKEN).map(str::to_owned),
             key: SealKey::fresh(),
+            orphan_after: variables
+                .filled(ORPHAN_AFTER)
+                .and_then(|text| parse_go(text).ok())
+                .unwrap_or(crate::ORPHAN_AFTER),
         }))
     }
 }

@@ -45,6 +45,8 @@ pub struct Config {
     pub bid_ttl: Duration,
     /// The nexlets to keep running.
     pub nexlets: Vec<NexletProgram>,
+    /// How long a nexlet goes on without its node, and a registration without its nexlet.
+    pub orphan_after: Duration,
 }
 
 /// Where a node keeps what should run.
@@ -70,4 +72,17 @@ pub struct NexletProgram {
     pub args: Vec<String>,
     /// Its environment besides what the node adds.
     pub environment: BTreeMap<String, String>,
+    /// Whether it is one of our own, which need less than others do.
+    pub is_ours: bool,
+    /// How it gives way to another program.
+    pub replacement: Replacement,
+}
+
+/// How a nexlet gives way to another program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    /// Its workloads may run twice for a moment: the new one has all of them before the old one goes.
+    HandOver,
+    /// They may not: the old one ends before the new one starts.
+    Restart,
 }

@@ -76,7 +76,7 @@ impl Feeds {
 
 /// What ended by itself is not started again; what ended with its nexlet or the node is.
 fn forget_ended(shared: &Shared, event: &WorkloadStopped, namespace: &str) {
-    let is_drained = event.metadata.get(fact::ENDED).is_some_and(|why| why == fact::DRAINED);
+    let is_drained = event.metadata.contains_key(fact::DRAINED);
     let is_running = *shared.state.borrow() == NodeState::Running;
     if !is_running || is_drained {
         return;

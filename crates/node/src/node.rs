@@ -5,9 +5,12 @@
 //! ```text
 //! Built ─spawn─► starting ─nexlets spawned─► running ─drain─► stopping ─► nexlets ended ─► stopped
 //!                    └──────── LAMEDUCK ─────────┴─► lameduck ─delay over, drain─┘
+//!                                              └─step_aside─► stopped, nexlets go on for a successor
 //! ```
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nex_api::event::{Event, NODE_STARTED_TYPE, NodeStarted};
@@ -15,13 +18,16 @@ use nex_api::node::NodeState;
 use nex_bus::service::{Info, Running, serve};
 use nex_policy::health::Health;
 use nex_sandbox::{OnFailure, Tasks};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Mutex;
 
 use crate::config::Config;
 use crate::control::{Shared, endpoints, handler};
 use crate::feeds::{Feeds, beat};
 use crate::identity::StateDir;
-use crate::supervise::supervise;
+use crate::presence::attend;
+use crate::records::Records;
+use crate::status::NodeStatus;
+use crate::supervise::{House, Supervisor, end_unconfigured, supervise};
 use crate::{state, tombstones, view};
 
 /// Nexlets have 40 s to drain and be killed.
@@ -43,12 +49,12 @@ pub struct Built {
 pub struct Node {
     shared: Arc<Shared>,
     tasks: Tasks,
-    nexlets: Tasks,
+    house: Arc<House>,
     n_nexlets: usize,
     service: Running,
-    nexlet_token: CancellationToken,
+    status: NodeStatus,
     /// Kept, and with it the lock, until everything has ended.
-    _directory: StateDir,
+    directory: StateDir,
 }
 
 impl Built {
@@ -58,39 +64,21 @@ impl Built {
     /// When the service cannot be registered with the server.
     pub async fn spawn(self) -> Result<Node, String> {
         let Self { config, shared, feeds, directory } = self;
-        let (tasks, nexlets) = (shared.tasks.clone(), Tasks::new());
+        let tasks = shared.tasks.clone();
+        let link = shared.agents.link.clone().run(shared.client.clone(), tasks.token());
+        tasks.spawn("link clock", OnFailure::EndProcess, link);
         let read = feeds.read(Arc::clone(&shared), tasks.token());
         tasks.spawn("feeds", OnFailure::EndProcess, read);
-        let info = Info {
-            name: "nexnode".to_owned(),
-            version: config.version.clone(),
-            description: format!("Commit: {} | Build date: unknown", config.commit),
-        };
-        let remote_nexus = config.allow_remote_agents.then_some(config.nexus.as_str());
-        let endpoints = endpoints(&shared.node_id, remote_nexus);
-        let service = serve(&shared.client, info, endpoints, handler(Arc::clone(&shared)), &tasks)
-            .await
-            .map_err(|error| error.to_string())?;
+        let service = start_service(&shared, &config).await?;
         shared.events.emit(&started(&shared, &config)).await;
-        tasks.spawn(
-            "node heartbeat",
-            OnFailure::EndProcess,
-            beat(Arc::clone(&shared), tasks.token()),
-        );
-        let keeper = state::keep(Arc::clone(&shared), tasks.token());
-        tasks.spawn("state keeper", OnFailure::EndProcess, keeper);
-        let view = view::publish(Arc::clone(&shared), tasks.token());
-        tasks.spawn("view", OnFailure::EndProcess, view);
-        tombstones::end_buried(&shared).await;
-        let buried = tombstones::watch(Arc::clone(&shared), tasks.token());
-        tasks.spawn("tombstones", OnFailure::EndProcess, buried);
-        let nexlet_token = nexlets.token();
+        let beat = beat(Arc::clone(&shared), tasks.token());
+        tasks.spawn("node heartbeat", OnFailure::EndProcess, beat);
+        keep_state(&shared, &tasks).await;
+        let attend = attend(Arc::clone(&shared), config.orphan_after, tasks.token());
+        tasks.spawn("presence", OnFailure::EndProcess, attend);
+        let status = NodeStatus::of(&shared);
         let n_nexlets = config.nexlets.len();
-        for program in config.nexlets {
-            let child_token = nexlet_token.clone();
-            let keeper = supervise(Arc::clone(&shared), program, tasks.clone(), child_token);
-            nexlets.spawn("nexlet", OnFailure::EndProcess, keeper);
-        }
+        let house = keep_nexlets(&shared, config, directory.path())?;
         shared.state.send_if_modified(|state| {
             // It may have been told meanwhile that it is a lame duck.
             let was_starting = *state == NodeState::Starting;
@@ -100,8 +88,45 @@ impl Built {
             was_starting
         });
         shared.view.node_changed();
-        Ok(Node { shared, tasks, nexlets, n_nexlets, service, nexlet_token, _directory: directory })
+        Ok(Node { shared, tasks, house, n_nexlets, service, status, directory })
     }
+}
+
+async fn start_service(shared: &Arc<Shared>, config: &Config) -> Result<Running, String> {
+    let info = Info {
+        name: "nexnode".to_owned(),
+        version: config.version.clone(),
+        description: format!("Commit: {} | Build date: unknown", config.commit),
+    };
+    let remote_nexus = config.allow_remote_agents.then_some(config.nexus.as_str());
+    let endpoints = endpoints(&shared.node_id, remote_nexus);
+    let handler = handler(Arc::clone(shared));
+    let served = serve(&shared.client, info, endpoints, handler, &shared.tasks).await;
+    served.map_err(|error| error.to_string())
+}
+
+/// A supervisor for each nexlet; those of earlier configurations end.
+fn keep_nexlets(shared: &Arc<Shared>, config: Config, state: &Path) -> Result<Arc<House>, String> {
+    let house = Arc::new(House {
+        state: state.to_owned(),
+        orphan_after: config.orphan_after,
+        tasks: Tasks::new(),
+        launches: Mutex::new(()),
+        unsettled: AtomicUsize::new(config.nexlets.len()),
+    });
+    let names: Vec<String> = config.nexlets.iter().map(|program| program.name.clone()).collect();
+    let (others, of) = (Arc::clone(shared), Arc::clone(&house));
+    house.tasks.spawn("unconfigured nexlets", OnFailure::Log, async move {
+        end_unconfigured(&others, &of, &names).await;
+    });
+    for program in config.nexlets {
+        let records = Records::of(state, &program.name).map_err(|error| error.to_string())?;
+        let (shared, house_of) = (Arc::clone(shared), Arc::clone(&house));
+        let supervisor = Supervisor { shared, house: house_of, program, records };
+        let keeper = supervise(supervisor, house.tasks.token());
+        house.tasks.spawn("nexlet", OnFailure::EndProcess, keeper);
+    }
+    Ok(house)
 }
 
 impl Node {
@@ -111,14 +136,17 @@ impl Node {
         &self.shared.node_id
     }
 
-    /// Waits until every configured nexlet is healthy; false when `bound` passes first.
+    /// Waits until every configured nexlet is healthy and runs the program that it should; false when
+    /// `bound` passes first.
     pub async fn ready(&self, bound: Duration) -> bool {
         let deadline = Instant::now() + bound;
         loop {
             let now = Instant::now();
             let agents = self.shared.agents.all();
             let healthy = agents.iter().filter(|(_, a)| a.health(now) == Health::Healthy).count();
-            if healthy >= self.n_nexlets {
+            let is_settled = self.house.unsettled.load(Ordering::Relaxed) == 0;
+            if is_settled && healthy >= self.n_nexlets {
+                self.status.write_ready(self.directory.path());
                 return true;
             }
             if now >= deadline {
@@ -147,7 +175,7 @@ impl Node {
     pub async fn failure(&self) -> &'static str {
         tokio::select! {
             name = self.tasks.failure() => name,
-            name = self.nexlets.failure() => name,
+            name = self.house.tasks.failure() => name,
         }
     }
 
@@ -161,18 +189,49 @@ impl Node {
         let shared = self.shared;
         shared.state.send_replace(NodeState::Stopping);
         shared.view.node_changed();
-        self.nexlet_token.cancel();
-        if !self.nexlets.shutdown(NEXLETS_BOUND).await {
+        if !self.house.tasks.shutdown(NEXLETS_BOUND).await {
             tracing::error!("nexlets left after the drain deadline");
         }
+        NodeStatus::remove(self.directory.path());
         self.service.stop().await;
         shared.events.emit(&Event::NodeStopped { id: shared.node_id.clone() }).await;
-        let _already_closed = shared.client.flush().await;
-        if !self.tasks.shutdown(TASKS_BOUND).await {
-            tracing::warn!("background tasks left");
-        }
-        let _already_closed = shared.client.drain().await;
+        end(&shared, &self.tasks).await;
     }
+
+    /// Says why the program that the node was to be replaced by is not.
+    pub fn refuse_upgrade(&self, reason: &str) {
+        self.status.write_refused(self.directory.path(), reason);
+    }
+
+    /// Ends the node alone: nexlets and their workloads go on, for a successor that is about to start
+    /// in this process. No nexlet is launched any more.
+    pub async fn step_aside(self) {
+        let shared = self.shared;
+        shared.state.send_replace(NodeState::Stopping);
+        std::mem::forget(self.house.launches.lock().await);
+        self.service.stop().await;
+        end(&shared, &self.tasks).await;
+    }
+}
+
+async fn end(shared: &Shared, tasks: &Tasks) {
+    let _already_closed = shared.client.flush().await;
+    if !tasks.shutdown(TASKS_BOUND).await {
+        tracing::warn!("background tasks left");
+    }
+    let _already_closed = shared.client.drain().await;
+}
+
+/// What should run, and what others may see of it. What was buried meanwhile ends here, before a nexlet
+/// asks what it should run.
+async fn keep_state(shared: &Arc<Shared>, tasks: &Tasks) {
+    let keeper = state::keep(Arc::clone(shared), tasks.token());
+    tasks.spawn("state keeper", OnFailure::EndProcess, keeper);
+    let view = view::publish(Arc::clone(shared), tasks.token());
+    tasks.spawn("view", OnFailure::EndProcess, view);
+    tombstones::end_buried(shared).await;
+    let buried = tombstones::watch(Arc::clone(shared), tasks.token());
+    tasks.spawn("tombstones", OnFailure::EndProcess, buried);
 }
 
 fn started(shared: &Shared, config: &Config) -> Event {

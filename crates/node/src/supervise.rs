@@ -1,142 +1,145 @@
-//! Keeps the nexlet processes running.
+//! Keeps the nexlet processes running, over the node's own life.
 //!
-//! Owns: launching each nexlet under one agent id, starting it again with back-off (1 s doubling to
-//! 30 s, never given up), and ending it. Never: talks to it over NATS.
+//! Owns: taking over what an earlier node left, launching what is missing, starting again with back-off
+//! (1 s doubling to 30 s, never given up), and ending. Never: runs two processes of one nexlet, but while
+//! one hands over to the other (`replace`).
 //!
 //! ```text
-//! launch ─► running ─► ended unasked ─► pause ─► launch      running ─► lifeline closed ─► ended
+//! record alive? ──yes──► PING, 2 s ──registers──► another program on disk? ──yes──► replace ─┐
+//!      │no                  │no: kill                     │no                                │
+//!      └───────► launch ◄───┘                             ▼                                  │
+//!                  │  ▲                                running ◄────────────────────────────┘
+//!                  │  └── pause ◄── ended unasked, or silent for too long ┘  │
+//!                  └───────────────────────────────────────────────────► asked: SIGTERM, drain, SIGKILL
 //! ```
 
-use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nex_api::Time;
 use nex_api::event::Event;
 use nex_policy::restart::Restarts;
-use nex_sandbox::{Child, Exit, OnFailure, Program, Signal, Stdin, Tasks};
+use nex_sandbox::{Adopted, OnFailure, ProcessIdentity, Signal, Tasks};
 use nex_types::Id;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::NexletProgram;
 use crate::control::Shared;
+use crate::presence;
+use crate::process::{Process, fingerprint, spawn};
+use crate::records::{Record, Records, Role};
+use crate::replace::{RETIRE, replace};
+use crate::spool;
 
 /// A nexlet drains for at most 35 s; then it is killed.
-const DRAIN_BOUND: Duration = Duration::from_secs(40);
-/// A line of a nexlet's own output that goes to the node's log.
-const LONGEST_LINE: usize = 4096;
+pub(crate) const DRAIN_BOUND: Duration = Duration::from_secs(40);
+/// What a nexlet that lives has to register again with a new node.
+const TAKE_OVER_BOUND: Duration = Duration::from_secs(2);
+const PING_AGAIN: Duration = Duration::from_millis(250);
+const POLL: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the supervisors of one node share.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) state: PathBuf,
+    pub(crate) orphan_after: Duration,
+    /// Supervisors, and what they wait for when everything ends.
+    pub(crate) tasks: Tasks,
+    /// Held while a process is started and recorded: whoever replaces the node's program takes it
+    /// first. A tokio mutex, since launches wait for it.
+    pub(crate) launches: Mutex<()>,
+    /// Nexlets that do not run the program that they should, yet.
+    pub(crate) unsettled: AtomicUsize,
+}
+
+/// One nexlet's supervisor.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) house: Arc<House>,
+    pub(crate) program: NexletProgram,
+    pub(crate) records: Records,
+}
+
+/// A process that runs under an agent id.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) agent_id: String,
+    /// The fingerprint of what it was started from.
+    pub(crate) program: String,
+    pub(crate) process: Process,
+}
 
 /// Keeps one nexlet running until `token` is cancelled, then ends it.
-pub(crate) async fn supervise(
-    shared: Arc<Shared>,
-    program: NexletProgram,
-    tasks: Tasks,
-    token: CancellationToken,
-) {
-    let agent_id = Id::random().to_string();
+pub(crate) async fn supervise(supervisor: Supervisor, token: CancellationToken) {
+    let this = &supervisor;
+    let (name, log) = (this.program.name.clone(), this.records.log());
+    let showing = spool::show(name, log, this.shared.tasks.token());
+    this.shared.tasks.spawn("nexlet output", OnFailure::Log, showing);
     let mut restarts = Restarts::default();
+    this.records.settle();
+    let mut agent_id = this.known_id();
+    let mut found = this.take_over(&token).await;
+    let mut is_settled = false;
     while !token.is_cancelled() {
         let started = Instant::now();
-        let reason = match launch(&shared, &program, &agent_id) {
-            Ok(mut child) => {
-                forward_output(&mut child, &program.name, &tasks);
-                let end = run(&mut child, &token).await;
-                shared.agents.process_ended(&agent_id);
-                announce_end(&shared, &agent_id, &program.name, &end).await;
-                if token.is_cancelled() {
-                    return;
-                }
-                end
+        let running = match found.take() {
+            Some(running) => Ok(replace(this, running, &token).await),
+            None => this.launch(&agent_id, Role::Current).await,
+        };
+        if !std::mem::replace(&mut is_settled, true) {
+            this.house.unsettled.fetch_sub(1, Ordering::Relaxed);
+        }
+        let reason = match running {
+            Ok(running) => {
+                agent_id.clone_from(&running.agent_id);
+                this.watch(running, &token).await
             }
             Err(error) => format!("cannot be started: {error}"),
         };
-        if shared.is_lameduck() {
+        if this.shared.is_lameduck() {
             // A lame duck starts nothing again.
             token.cancelled().await;
+        }
+        if token.is_cancelled() {
             return;
         }
         let restart = restarts.ended(started, Instant::now());
-        shared.agents.set_degraded(&agent_id, restart.degraded);
-        tracing::error!(
-            nexlet = program.name,
-            reason,
-            after = ?restart.after,
-            degraded = restart.degraded,
-            "nexlet ended, starting it again"
-        );
+        this.shared.agents.set_degraded(&agent_id, restart.degraded);
+        let (nexlet, after) = (&this.program.name, restart.after);
+        tracing::error!(nexlet, reason, ?after, "nexlet ended, starting it again");
         tokio::select! {
-            () = tokio::time::sleep(restart.after) => {}
+            () = tokio::time::sleep(after) => {}
             () = token.cancelled() => {}
         }
     }
 }
 
-fn launch(shared: &Shared, program: &NexletProgram, agent_id: &str) -> io::Result<Child> {
-    let token = Id::random().to_string();
-    let child = Program {
-        args: program.args.clone(),
-        environment: environment(shared, program, agent_id, &token)?,
-        stdin: Stdin::Lifeline,
-        ..Program::new(&program.path)
-    }
-    .spawn()?;
-    shared.agents.launched(agent_id, &program.name, &token);
-    tracing::info!(
-        nexlet = program.name,
-        pid = child.pid(),
-        agent.id = agent_id,
-        "nexlet launched"
-    );
-    Ok(child)
-}
-
-/// The eight variables of the specification's section 5.2, and ours of section 13.
-fn environment(
-    shared: &Shared,
-    program: &NexletProgram,
-    agent_id: &str,
-    token: &str,
-) -> io::Result<BTreeMap<String, String>> {
-    let data = shared.minter.for_own_registration(agent_id).map_err(io::Error::other)?;
-    let jwt = nex_bus::connection::base64(data.nats_user_jwt.as_bytes());
-    let mut environment = program.environment.clone();
-    let entries = [
-        ("NEX_AGENT_NATS_SERVERS", data.nats_servers.join(",")),
-        ("NEX_AGENT_NATS_USER_SEED", data.nats_user_seed),
-        ("NEX_AGENT_NATS_B64_JWT", jwt),
-        ("NEX_AGENT_NATS_USER", data.nats_user_name),
-        ("NEX_AGENT_NATS_PASSWORD", data.nats_user_password),
-        ("NEX_AGENT_NATS_USER_NKEY", data.nats_user_nkey),
-        ("NEX_AGENT_NODE_ID", shared.node_id.clone()),
-        ("NEX_AGENT_ASSIGNED_ID", agent_id.to_owned()),
-        ("NEX_AGENT_REGISTER_TOKEN", token.to_owned()),
-        ("NEX_AGENT_TLS_CA", data.tls_ca),
-        ("NEX_AGENT_TLS_CERT", data.tls_cert),
-        ("NEX_AGENT_TLS_KEY", data.tls_key),
-        ("NEX_AGENT_TLS_FIRST", data.tls_first.to_string()),
-    ];
-    environment.extend(entries.map(|(key, value)| (key.to_owned(), value)));
-    Ok(environment)
-}
-
-/// Waits for the end; asks for it when the token says so. Returns how it ended.
-async fn run(child: &mut Child, token: &CancellationToken) -> String {
-    let exit = tokio::select! {
-        exit = child.wait() => exit,
-        () = token.cancelled() => {
-            child.close_lifeline();
-            match tokio::time::timeout(DRAIN_BOUND, child.wait()).await {
-                Ok(exit) => exit,
-                Err(_) => child.stop(Signal::SIGKILL, Duration::ZERO, None).await,
-            }
+/// Ends what an earlier node launched and this one is not configured to run.
+pub(crate) async fn end_unconfigured(shared: &Shared, house: &House, names: &[String]) {
+    for (name, records) in Records::all(&house.state) {
+        if names.contains(&name) {
+            continue;
         }
-    };
-    exit.map_or_else(|error| error.to_string(), |exit: Exit| exit.to_string())
+        for role in [Role::Current, Role::Heir, Role::Retiring] {
+            let Some(record) = records.read(role) else { continue };
+            if let Ok(Some(process)) = Adopted::take(&record.identity()) {
+                tracing::warn!(nexlet = name, "not configured any more, ending it");
+                process.stop(Signal::SIGTERM, DRAIN_BOUND).await;
+                announce_end(shared, &record.agent_id, &name, "not configured any more").await;
+            }
+            records.remove(role);
+        }
+    }
 }
 
-async fn announce_end(shared: &Shared, agent_id: &str, name: &str, reason: &str) {
+/// AGENTSTOPPED.
+pub(crate) async fn announce_end(shared: &Shared, agent_id: &str, name: &str, reason: &str) {
     let event = Event::AgentStopped {
         id: agent_id.to_owned(),
         name: name.to_owned(),
@@ -146,19 +149,128 @@ async fn announce_end(shared: &Shared, agent_id: &str, name: &str, reason: &str)
     shared.events.emit(&event).await;
 }
 
-fn forward_output(child: &mut Child, name: &str, tasks: &Tasks) {
-    if let Some(stdout) = child.stdout.take() {
-        tasks.spawn("nexlet stdout", OnFailure::Log, forward(stdout, name.to_owned()));
+impl Supervisor {
+    /// Starts a process and writes its record, before anybody may replace this program.
+    pub(crate) async fn launch(&self, agent_id: &str, role: Role) -> io::Result<Running> {
+        let _no_exec_meanwhile = self.house.launches.lock().await;
+        let (shared, program) = (&self.shared, &self.program);
+        let orphan_after = self.house.orphan_after;
+        let fingerprint = fingerprint(program, orphan_after)?;
+        let token = Id::random().to_string();
+        shared.agents.launched(agent_id, &program.name, &token);
+        let child = spawn(shared, program, agent_id, &token, orphan_after, &self.records.log())?;
+        let mut process = Process::Child(child);
+        // Gone already: its end is seen by whoever waits for it.
+        if let Some(identity) = ProcessIdentity::of(process.pid()) {
+            let record = Record::new(agent_id, &token, &fingerprint, identity);
+            if let Err(error) = self.records.write(role, &record) {
+                // Unrecorded it could become a stray.
+                process.stop(Signal::SIGKILL, Duration::ZERO).await;
+                return Err(error);
+            }
+        }
+        let (nexlet, pid) = (&program.name, process.pid());
+        tracing::info!(nexlet, pid, agent.id = agent_id, "nexlet launched");
+        Ok(Running { agent_id: agent_id.to_owned(), program: fingerprint, process })
     }
-    if let Some(stderr) = child.stderr.take() {
-        tasks.spawn("nexlet stderr", OnFailure::Log, forward(stderr, name.to_owned()));
-    }
-}
 
-async fn forward(output: impl AsyncRead + Unpin, nexlet: String) {
-    let mut lines = BufReader::new(output).split(b'\n');
-    while let Ok(Some(line)) = lines.next_segment().await {
-        let cut = line.get(..LONGEST_LINE).unwrap_or(&line);
-        tracing::info!(nexlet, line = %String::from_utf8_lossy(cut), "nexlet says");
+    /// The nexlet that an earlier node left, once it has registered with this one.
+    async fn take_over(&self, token: &CancellationToken) -> Option<Running> {
+        self.retire_left(Role::Heir);
+        self.retire_left(Role::Retiring);
+        let record = self.records.read(Role::Current)?;
+        let process = match Adopted::take(&record.identity()) {
+            Ok(process) => process?,
+            Err(error) => {
+                let name = &self.program.name;
+                tracing::error!(nexlet = name, %error, "a running nexlet cannot be taken over");
+                return None;
+            }
+        };
+        let agent_id = record.agent_id;
+        self.shared.agents.launched(&agent_id, &self.program.name, &record.register_token);
+        let pid = process.pid();
+        if self.registers(&agent_id, token).await {
+            tracing::info!(
+                nexlet = self.program.name,
+                pid,
+                agent.id = agent_id,
+                "nexlet taken over"
+            );
+            let process = Process::Adopted(process);
+            return Some(Running { agent_id, program: record.program, process });
+        }
+        // Told to end meanwhile, it may drain as all do; else it does not hear us.
+        let (signal, grace) = match token.is_cancelled() {
+            true => (Signal::SIGTERM, DRAIN_BOUND),
+            false => (Signal::SIGKILL, Duration::ZERO),
+        };
+        process.stop(signal, grace).await;
+        self.records.remove(Role::Current);
+        self.shared.agents.process_ended(&agent_id);
+        let reason = "did not register with its new node";
+        tracing::warn!(nexlet = self.program.name, pid, reason, "nexlet ended");
+        announce_end(&self.shared, &agent_id, &self.program.name, reason).await;
+        None
+    }
+
+    async fn registers(&self, agent_id: &str, token: &CancellationToken) -> bool {
+        let link = &self.shared.agents.link;
+        let start = link.mark();
+        let mut pinged = None;
+        while link.since(&start, Instant::now()) < TAKE_OVER_BOUND && !token.is_cancelled() {
+            if pinged.is_none_or(|at: Instant| at.elapsed() >= PING_AGAIN) {
+                presence::ping(&self.shared, agent_id).await;
+                pinged = Some(Instant::now());
+            }
+            if self.shared.agents.get(agent_id).is_some() {
+                return true;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        false
+    }
+
+    /// A hand-over that an earlier node did not live to finish: one of the two has the workloads.
+    fn retire_left(&self, role: Role) {
+        let Some(record) = self.records.read(role) else { return };
+        let records = self.records.clone();
+        self.house.tasks.spawn("retire", OnFailure::Log, async move {
+            if let Ok(Some(process)) = Adopted::take(&record.identity()) {
+                process.stop(RETIRE, DRAIN_BOUND).await;
+            }
+            if records.read(role).as_ref() == Some(&record) {
+                records.remove(role);
+            }
+        });
+    }
+
+    /// The agent id that the nexlet had, so that it keeps it over the node's end; else a new one.
+    fn known_id(&self) -> String {
+        let record = self.records.read(Role::Current);
+        record.map_or_else(|| Id::random().to_string(), |record| record.agent_id)
+    }
+
+    /// Waits for the end; asks for it when the token says so. Returns how it ended.
+    async fn watch(&self, mut running: Running, token: &CancellationToken) -> String {
+        let Running { agent_id, process, .. } = &mut running;
+        let reason = tokio::select! {
+            reason = process.wait() => reason,
+            () = self.is_given_up(agent_id) => {
+                process.stop(Signal::SIGKILL, Duration::ZERO).await;
+                "silent for too long".to_owned()
+            }
+            () = token.cancelled() => process.stop(Signal::SIGTERM, DRAIN_BOUND).await,
+        };
+        // The record stays: it tells the next one's agent id, and nobody lives under it any more.
+        self.shared.agents.process_ended(agent_id);
+        announce_end(&self.shared, agent_id, &self.program.name, &reason).await;
+        reason
+    }
+
+    async fn is_given_up(&self, agent_id: &str) {
+        while !self.shared.agents.is_given_up(agent_id) {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }

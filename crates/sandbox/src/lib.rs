@@ -1,29 +1,36 @@
 //! Processes and background tasks: started, owned and ended in one place.
 //!
-//! Owns: spawning children with a session of their own, ending whole trees, telling one process from a
-//! later one with the same pid, and the table of background tasks. Never: knows what a workload is.
+//! Owns: spawning children with a session of their own, taking over processes that others started,
+//! ending whole trees, telling one process from a later one with the same pid, and the table of
+//! background tasks. Never: knows what a workload is.
 //! Namespaces, seccomp, landlock and cgroups are not here yet (docs/roadmap.md); this crate is where
 //! they will live, and the only one that may use `unsafe` for the kernel's sake.
 #![allow(
     unsafe_code,
-    reason = "setsid and the parent-death signal have no safe interface before exec"
+    reason = "setsid, the parent-death signal, an ignored signal and a pidfd to wait on have no safe interface"
 )]
 #![warn(missing_docs)]
 
+#[cfg(feature = "tasks")]
+mod adopted;
 #[cfg(feature = "tasks")]
 mod deadline;
 mod identity;
 #[cfg(feature = "tasks")]
 mod program;
+mod replace;
 #[cfg(feature = "tasks")]
 mod tasks;
 mod tree;
 
 #[cfg(feature = "tasks")]
+pub use adopted::Adopted;
+#[cfg(feature = "tasks")]
 pub use deadline::Deadline;
 pub use identity::ProcessIdentity;
 #[cfg(feature = "tasks")]
-pub use program::{Child, Exit, Program, Spawner, Stdin};
+pub use program::{Child, Exit, Output, Program, Spawner};
+pub use replace::replace_self;
 #[cfg(feature = "tasks")]
 pub use tasks::{OnFailure, Tasks};
 pub use tree::{Marker, kill_tree, processes_with, resident_bytes, signal};

@@ -4,25 +4,27 @@
 //! restart one (`nex-policy`) or what its output means.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Marker, tree};
 
-/// What a child finds on its standard input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stdin {
-    /// Nothing.
-    Null,
-    /// A pipe that its parent never writes to: its end means that the parent is gone.
-    Lifeline,
+/// Where a child's standard output and standard error go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Into pipes that its parent reads; when nobody does any more, the child is told by an error.
+    Pipes,
+    /// To the end of this file, which outlives both.
+    AppendTo(PathBuf),
 }
 
 /// A program to start. Nothing is inherited: the environment is exactly what stands here.
@@ -36,8 +38,8 @@ pub struct Program {
     pub environment: BTreeMap<String, String>,
     /// Working directory; the parent's when absent.
     pub directory: Option<PathBuf>,
-    /// Standard input.
-    pub stdin: Stdin,
+    /// Standard output and standard error; standard input is empty.
+    pub output: Output,
     /// Whether the kernel kills it when the thread that spawned it ends (see [`Spawner`]).
     pub dies_with_spawner: bool,
 }
@@ -51,7 +53,7 @@ impl Program {
             args: Vec::new(),
             environment: BTreeMap::new(),
             directory: None,
-            stdin: Stdin::Null,
+            output: Output::Pipes,
             dies_with_spawner: false,
         }
     }
@@ -67,11 +69,8 @@ impl Program {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        command.stdin(match self.stdin {
-            Stdin::Null => Stdio::null(),
-            Stdin::Lifeline => Stdio::piped(),
-        });
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (stdout, stderr) = self.output.open()?;
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let dies_with_spawner = self.dies_with_spawner;
         // SAFETY: between fork and exec only async-signal-safe calls are allowed: setsid and prctl
         // are plain system calls, nothing is allocated, and errno is turned into an io::Error
@@ -89,13 +88,19 @@ impl Program {
         }
         let mut inner = command.spawn()?;
         let pid = inner.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
-        Ok(Child {
-            pid,
-            lifeline: inner.stdin.take(),
-            stdout: inner.stdout.take(),
-            stderr: inner.stderr.take(),
-            inner,
-        })
+        Ok(Child { pid, stdout: inner.stdout.take(), stderr: inner.stderr.take(), inner })
+    }
+}
+
+impl Output {
+    fn open(&self) -> io::Result<(Stdio, Stdio)> {
+        match self {
+            Self::Pipes => Ok((Stdio::piped(), Stdio::piped())),
+            Self::AppendTo(path) => {
+                let file = File::options().append(true).create(true).mode(0o600).open(path)?;
+                Ok((file.try_clone()?.into(), file.into()))
+            }
+        }
     }
 }
 
@@ -120,11 +125,10 @@ impl std::fmt::Display for Exit {
     }
 }
 
-/// A running child. Dropping it closes its lifeline, but neither kills nor reaps it.
+/// A running child. Dropping it neither kills nor reaps it.
 #[derive(Debug)]
 pub struct Child {
     pid: i32,
-    lifeline: Option<ChildStdin>,
     /// Its standard output, to be taken once.
     pub stdout: Option<ChildStdout>,
     /// Its standard error, to be taken once.
@@ -147,11 +151,6 @@ impl Child {
         let status = self.inner.wait().await?;
         let by_signal = || Exit::Signal(status.signal().unwrap_or_default());
         Ok(status.code().map_or_else(by_signal, Exit::Code))
-    }
-
-    /// Tells a child with a lifeline that it should end.
-    pub fn close_lifeline(&mut self) {
-        self.lifeline = None;
     }
 
     /// Asks with `signal`, waits up to `grace`, then kills the whole tree, and reaps the child.
@@ -246,11 +245,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn closing_the_lifeline_is_seen() {
-        let mut child =
-            Program { stdin: Stdin::Lifeline, ..shell("read x; exit 3") }.spawn().unwrap();
-        child.close_lifeline();
-        assert_eq!(child.wait().await.unwrap(), Exit::Code(3));
+    async fn output_goes_to_the_end_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let program =
+            Program { output: Output::AppendTo(path.clone()), ..shell("echo a; echo b >&2") };
+        for _ in 0..2 {
+            assert_eq!(program.spawn().unwrap().wait().await.unwrap(), Exit::Code(0));
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "a\nb\na\nb\n");
     }
 
     #[tokio::test]

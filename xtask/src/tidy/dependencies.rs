@@ -60,6 +60,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("nkeys", &["bus", "node"]),
     ("oci-client", &["artifact"]),
     ("ratatui", &["cli"]),
+    ("rustix", &["sandbox"]),
     ("rquickjs", &[]),
     ("schemars", &["api"]),
     ("seccompiler", &["sandbox"]),

@@ -19,5 +19,6 @@ pub(crate) mod scale;
 mod served;
 pub(crate) mod stop;
 pub(crate) mod up;
+mod upgrade;
 pub(crate) mod version;
 pub(crate) mod workload;

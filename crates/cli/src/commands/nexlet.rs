@@ -1,21 +1,30 @@
 //! `nex nexlet TYPE`: the process in which one nexlet runs. The node launches it.
 //!
-//! Owns: turning what the node gave it into options, and ending when the node's pipe closes or a
-//! signal says so. Never: is typed by a person; `nex nexlet check` is, and has a file of its own.
+//! Owns: turning what the node gave it into options, what a signal means, and the bound on its own log
+//! while no node reads it. Never: is typed by a person (`nex nexlet check` is, and has a file of its
+//! own), or ends because its node did.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use nex_api::NatsConnectionData;
-use nex_nexlet::{Nexlet, RunOptions, SealKey};
-use nex_sandbox::Tasks;
-use tokio::io::AsyncReadExt;
+use nex_nexlet::{Ending, Nexlet, RunOptions, SealKey};
+use nex_sandbox::{OnFailure, Tasks};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::nexlet_check::CheckArgs;
+use super::served::parse_duration;
 use crate::args::Globals;
 use crate::error::CliError;
+
+/// The node cuts the log long before; this is for the time without one.
+const LONGEST_LOG: u64 = 16 * 1024 * 1024;
+const LOG_LOOK: Duration = Duration::from_secs(10);
 
 /// What can be done with a nexlet.
 #[derive(Debug, Subcommand)]
@@ -73,6 +82,9 @@ pub(crate) struct NexletArgs {
     ingress_host: Option<String>,
     #[arg(long, env = "NEX_AGENT_JS_DOMAIN", default_value = "")]
     js_domain: String,
+    /// How long to go on without the node
+    #[arg(long, env = "NEX_AGENT_ORPHAN_AFTER", default_value = "10m", value_parser = parse_duration)]
+    orphan_after: Duration,
     /// Folders from which `file://` artifacts may be taken
     #[arg(long)]
     allow_files: Vec<PathBuf>,
@@ -141,23 +153,44 @@ async fn serve(kind: NexletKind, args: NexletArgs) -> Result<(), CliError> {
         },
         register_token: args.register_token,
         key,
+        orphan_after: args.orphan_after,
     };
+    tasks.spawn("log bound", OnFailure::Log, bound_log(tasks.token()));
     let shutdown = shutdown().map_err(|error| CliError::chain(&error))?;
     nex_nexlet::run(nexlet, options, tasks, shutdown).await.map_err(|error| CliError::chain(&error))
 }
 
-/// Resolves when the node's end of standard input closes, which it does however the node ends.
-fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
+/// SIGTERM: end, and the workloads with it. SIGUSR1: another nexlet has the workloads by now.
+fn shutdown() -> io::Result<impl Future<Output = Ending>> {
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hand_over = signal(SignalKind::user_defined1())?;
     Ok(async move {
-        let mut lifeline = tokio::io::stdin();
-        let mut byte = [0; 64];
-        let closed = async { while lifeline.read(&mut byte).await.is_ok_and(|n| n > 0) {} };
         tokio::select! {
-            () = closed => tracing::info!("the node has gone, draining"),
-            _ = terminate.recv() => tracing::info!("told to end, draining"),
+            _ = terminate.recv() => {
+                tracing::info!("told to end, draining");
+                Ending::Drain
+            }
+            _ = hand_over.recv() => {
+                tracing::info!("another nexlet has the workloads, finishing calls");
+                Ending::HandOver
+            }
         }
     })
+}
+
+/// Cuts the file that standard error goes to, when it is one and grows without a node that reads it.
+async fn bound_log(token: tokio_util::sync::CancellationToken) {
+    let Ok(log) = io::stderr().as_fd().try_clone_to_owned().map(File::from) else { return };
+    let is_long = || log.metadata().is_ok_and(|it| it.is_file() && it.len() > LONGEST_LOG);
+    while !token.is_cancelled() {
+        if is_long() && log.set_len(0).is_ok() {
+            tracing::warn!("the log was too long and is cut");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOG_LOOK) => {}
+            () = token.cancelled() => {}
+        }
+    }
 }
 
 /// JWTs come as base64, as Go nodes pass them; what is none is ignored, as the Go SDK does.

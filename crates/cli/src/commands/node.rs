@@ -13,6 +13,7 @@ use nex_types::Tags;
 use super::lameduck::{self, LameduckArgs};
 use super::nodes::{self, ForgetArgs, NodesArgs, uptime};
 use super::served::{self, NodeArgs, Signals};
+use super::upgrade;
 use crate::args::Globals;
 use crate::error::{CliError, Kind};
 use crate::{find, ui};
@@ -21,6 +22,11 @@ use crate::{find, ui};
 pub(crate) enum NodeCommand {
     /// Start a node and its nexlets, against a NATS that is there
     Up(Box<NodeArgs>),
+    /// Replace the running node and its nexlets by the nex on disk, without a lost call
+    ///
+    /// Acts on the node that uses this state directory, as SIGHUP does. Functions are handed over;
+    /// services are restarted when the program has changed.
+    Upgrade,
     /// List nodes
     #[command(visible_alias = "ls")]
     List(NodesArgs),
@@ -46,6 +52,7 @@ pub(crate) struct NodeInfoArgs {
 pub(crate) async fn run(globals: Globals, command: NodeCommand) -> Result<(), CliError> {
     match command {
         NodeCommand::Up(args) => up(&globals, &args).await,
+        NodeCommand::Upgrade => upgrade::run(&globals).await,
         NodeCommand::List(args) => list(&globals, &args).await,
         NodeCommand::Lameduck(args) => lameduck::run(globals, args).await,
         NodeCommand::Info(args) => info(&globals, &args).await,

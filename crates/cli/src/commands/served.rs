@@ -3,19 +3,21 @@
 //! Owns: config → build → spawn → wait → drain, and the nexlets of this binary. Never: chooses a server.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use nex_bus::Settings;
 use nex_node::{
-    BuildError, Config, GivenSeeds, Identity, Issuer, NexletProgram, Node, Place, Policy, StateDir,
-    StateDirError, StateKind,
+    BuildError, Config, GivenSeeds, Identity, Issuer, NexletProgram, Node, Place, Policy,
+    Replacement, StateDir, StateDirError, StateKind,
 };
 use nex_types::{Namespace, Tags};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::nexlet::NexletKind;
+use super::upgrade::Successor;
 use crate::args::{Agent, GoNodeArgs, NexletsArgs, Secret};
 use crate::connection::Chosen;
 use crate::error::{CliError, Kind};
@@ -53,6 +55,9 @@ pub(crate) struct NodeArgs {
     /// Announce services with exposed ports to ingress components, as reached at this address
     #[arg(long, env = "NEX_INGRESS_HOST", value_name = "ADDRESS")]
     pub(crate) ingress_host: Option<String>,
+    /// How long nexlets go on without their node, and registrations without their nexlet
+    #[arg(long, env = "NEX_ORPHAN_AFTER", value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
+    pub(crate) orphan_after: Duration,
     #[command(flatten)]
     pub(crate) nexlets: NexletsArgs,
     #[command(flatten)]
@@ -91,11 +96,23 @@ impl NodeArgs {
     }
 }
 
-/// The signals that end a node.
+/// The signals that a node obeys.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
+    has_terminal: bool,
+    successor: Successor,
+}
+
+/// What a node was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// SIGINT or SIGTERM, or the terminal was closed.
+    End,
+    /// SIGHUP.
+    Upgrade,
 }
 
 impl Signals {
@@ -105,13 +122,22 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+            has_terminal: std::io::stderr().is_terminal(),
+            successor: Successor::of_this_program()?,
         })
     }
 
-    pub(crate) async fn recv(&mut self) {
+    pub(crate) async fn recv(&mut self) -> Told {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.terminate.recv() => Told::End,
+            // A terminal that was closed is none any more; with one still there, or none ever, it is
+            // the command that asks.
+            _ = self.hang_up.recv() => match self.has_terminal && !std::io::stderr().is_terminal() {
+                true => Told::End,
+                false => Told::Upgrade,
+            },
         }
     }
 }
@@ -157,6 +183,7 @@ pub(crate) async fn start(
         artifact_buckets: artifact_buckets(policy.as_ref()),
         policy,
         nexlets,
+        orphan_after: args.orphan_after,
     };
     let built = config.build(directory, &identity).await.map_err(|error| match error {
         BuildError::Connect(error) => CliError::from(error),
@@ -200,9 +227,14 @@ pub(crate) async fn wait_ready(node: &Node, signals: &mut Signals) -> bool {
             }
             true
         }
-        () = signals.recv() => false,
+        () = told_to_end(signals) => false,
         () = node.lameduck_over() => false,
     }
+}
+
+/// A node that is not ready yet cannot be replaced; it is the newest there is.
+async fn told_to_end(signals: &mut Signals) {
+    while signals.recv().await != Told::End {}
 }
 
 /// Whether the node takes services.
@@ -219,16 +251,38 @@ pub(crate) fn place(node: &Node) -> String {
     }
 }
 
-/// Waits for a signal, for the end of lame duck mode or for the failure of a part of the node, then ends everything in order.
+/// Waits for a signal, for the end of lame duck mode or for the failure of a part of the node, then ends
+/// everything in order. When it is told to upgrade, it does not return: the program on disk goes on in
+/// its place.
 pub(crate) async fn until_stopped(node: Node, signals: &mut Signals) -> Result<(), CliError> {
-    let failed = tokio::select! {
-        () = signals.recv() => None,
-        () = node.lameduck_over() => None,
-        name = node.failure() => Some(name),
+    let failed = loop {
+        tokio::select! {
+            told = signals.recv() => match told {
+                Told::End => break None,
+                Told::Upgrade => match signals.successor.check().await {
+                    Ok(version) => {
+                        tracing::info!(version, "stepping aside for the program on disk");
+                        node.step_aside().await;
+                        return Err(signals.successor.take_over());
+                    }
+                    Err(reason) => {
+                        tracing::error!(reason, "not upgraded");
+                        node.refuse_upgrade(&reason);
+                    }
+                },
+            },
+            () = node.lameduck_over() => break None,
+            name = node.failure() => break Some(name),
+        }
     };
     node.drain().await;
     logging::finish().await;
     failed.map_or(Ok(()), |name| Err(CliError::other(format!("a part of the node ended: {name}"))))
+}
+
+/// `10m`, `90s`, `1h30m`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    nex_types::parse_go(text).map_err(|error| error.to_string())
 }
 
 /// A duration as people read it.
@@ -290,6 +344,11 @@ fn nexlets(
             path: path.clone(),
             args: arguments,
             environment: BTreeMap::from([domain]),
+            replacement: match kind {
+                NexletKind::Javascript | NexletKind::Wasm => Replacement::HandOver,
+                NexletKind::Native => Replacement::Restart,
+            },
+            is_ours: true,
         }
     };
     let mut nexlets: Vec<NexletProgram> = args.nexlets.ours().into_iter().map(ours).collect();
@@ -303,5 +362,12 @@ fn nexlets(
 fn foreign(agent: &Agent) -> Result<NexletProgram, CliError> {
     let path = agent.program()?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("nexlet").to_owned();
-    Ok(NexletProgram { name, path, args: agent.argv.clone(), environment: agent.env.clone() })
+    Ok(NexletProgram {
+        name,
+        path,
+        args: agent.argv.clone(),
+        environment: agent.env.clone(),
+        replacement: Replacement::Restart,
+        is_ours: false,
+    })
 }

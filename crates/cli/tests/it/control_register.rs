@@ -1,7 +1,9 @@
 //! REGISTER by raw requests, as a foreign nexlet makes them (spec: control API, sections 4.5 and 5.3; checks 28, 29).
 //!
 //! 1. An empty type is 400, a schema that is no JSON 400, one that is no schema 500, a live agent's id 500.
-//! 2. The reply has all five keys. The node then counts the nexlet, and bids for it once it is healthy.
+//! 2. One that registers twice, or with another type, is refused; one that goes silent is dropped with an event,
+//!    and may come back (check 27).
+//! 3. The reply has all five keys. The node then counts the nexlet, and bids for it once it is healthy.
 
 use nex_testkit::eventually;
 use serde_json::{Value, json};
@@ -68,5 +70,30 @@ async fn a_foreign_nexlet_is_taken_and_bid_for_once_it_is_healthy() {
     let bid = world.control_json("AUCTION", auction).await;
     assert_eq!(bid["supported_lifecycles"], json!(["job"]));
     assert_eq!(text(&bid, "/start_request_schema"), "{}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_nexlet_that_goes_silent_is_dropped_and_may_come_back() {
+    let world = World::with(nex_testkit::NatsServer::options(), &["--orphan-after", "5s"]).await;
+    let node = world.node_id().await;
+    let id = "WvLS2fm0rYuHFVcv9jR5gk";
+    let subject = format!("$NEX.SVC.{node}.agent.REGISTER.{id}");
+    let mut events = world.follow(&["events", "-f", "--json"]).await;
+    let first = json_of(&world.ask(&subject, registration("foreign", "{}").to_string()).await);
+    assert_eq!(first["success"], true);
+    for kind in ["foreign", "javascript"] {
+        let again = world.ask(&subject, registration(kind, "{}").to_string()).await;
+        assert_node_error(&again, "500", "failed to update registration");
+    }
+    let ours = |line: &str| line.contains("AGENTSTOPPED") && line.contains(id);
+    let stopped: Value = serde_json::from_str(&events.line(SOON * 2, ours).await.unwrap()).unwrap();
+    assert_eq!(text(&stopped, "/event/reason"), "silent for too long");
+    assert_eq!(text(&stopped, "/event/name"), "foreign");
+    let nodes = world.control_json("$NEX.SVC.system.control.PING", "null").await;
+    assert_eq!(nodes["agent_count"], 3, "ours, which are not silent, stay");
+    let back = json_of(&world.ask(&subject, registration("foreign", "{}").to_string()).await);
+    assert_eq!(back["success"], true);
+    drop(events);
     world.finish().await;
 }

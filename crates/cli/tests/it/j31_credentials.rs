@@ -32,7 +32,7 @@ async fn world(operator: &Operator) -> World {
         .arguments(["--issuer-signing-key-root-account", &operator.a.public()])
         .arguments(["--policy", &policy.display().to_string()]);
     let client = server.client_with(&operator.a.creds()).await;
-    World::of(server, options, client).await
+    World::started(server, options, client).await
 }
 
 #[tokio::test]

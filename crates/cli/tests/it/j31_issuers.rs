@@ -24,7 +24,7 @@ async fn guarded(key: &Key) -> (NatsServer, String) {
 
 async fn world(server: NatsServer, url: &str, options: NexOptions) -> World {
     let client = async_nats::ConnectOptions::new().name("nex-testkit").connect(url).await.unwrap();
-    World::of(server, options.environment("NATS_URL", url), client).await
+    World::started(server, options.environment("NATS_URL", url), client).await
 }
 
 #[tokio::test]

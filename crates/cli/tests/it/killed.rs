@@ -1,15 +1,15 @@
 //! Processes that are killed: nothing is lost, nothing is left twice.
 //!
 //! 1. A nexlet is started again, with the same functions under the same ids; events tell.
-//! 2. `nex up` killed: its nexlets end by themselves; the managed server goes on, is adopted by the next
-//!    `nex up`, and ends with it.
+//! 2. `nex up` killed: nexlets and the managed server go on, are taken over by the next `nex up`, and end
+//!    with it. Nexlets whose node stays away end by themselves, with what they run.
 //! 3. A service whose nexlet was killed runs once, under its id.
 
 use nex_testkit::{Entry, Nex, Signal, echo_service, eventually};
 use serde_json::Value;
 
 use crate::guests::ECHO;
-use crate::world::{SOON, World, seat, text};
+use crate::world::{SOON, World, seat, text, try_ask};
 
 /// The only process of the node whose command line has these words.
 pub(crate) fn process(nex: &Nex, words: &str) -> Entry {
@@ -72,29 +72,53 @@ async fn a_service_of_a_killed_nexlet_runs_once_under_its_id() {
 }
 
 #[tokio::test]
-async fn after_up_was_killed_the_next_adopts_the_managed_server() {
+async fn after_up_was_killed_the_next_takes_over_nexlets_and_managed_server() {
     let _seat = seat().await;
     let mut nex = Nex::up_managed().await;
-    let (url, server) = (nex.url(), process(&nex, "nats-server"));
+    let url = nex.url();
     std::fs::write(nex.work_dir().join("echo.js"), ECHO).unwrap();
     nex.ok(&["run", "echo.js", "--on", "js.echo"]).await;
+    let client = nex.client().await;
+    let others = pids_but(&nex, nex.id());
     nex.kill9().await;
-    eventually("only the managed server is left", SOON, async || {
-        let left: Vec<i32> = nex.processes().iter().map(|process| process.pid).collect();
-        if left == [server.pid] { Ok(()) } else { Err(nex.processes()) }
-    })
-    .await;
-    // Without a node commands still find the server.
+    assert_eq!(pids_but(&nex, 0), others, "all but the node go on");
+    // Without a node commands still find the server, and functions answer.
     assert_eq!(nex.ok(&["nodes"]).await.text(), "No nodes found\n");
+    let reply = try_ask(&client, "js.echo", b"nobody home".to_vec()).await.unwrap();
+    assert_eq!(reply.payload, "nobody home");
 
     nex.up_again().await;
     let printed = String::from_utf8(nex.node().unwrap().stdout()).unwrap();
     assert!(printed.contains("was left running, taken over"), "{printed}");
     assert_eq!(nex.url(), url);
-    assert_eq!(process(&nex, "nats-server").pid, server.pid);
-    nex.ok(&["run", "echo.js", "--on", "js.echo"]).await;
+    assert_eq!(pids_but(&nex, nex.id()), others, "nobody was started twice");
     assert_eq!(nex.ok(&["call", "echo", "hello"]).await.text(), "hello");
+    drop(client);
     nex.finish().await;
+}
+
+#[tokio::test]
+async fn nexlets_whose_node_stays_away_end_by_themselves() {
+    let mut world =
+        World::with(nex_testkit::NatsServer::options(), &["--orphan-after", "4s"]).await;
+    world.nex.ok(&["run", &echo_service().unwrap().display().to_string()]).await;
+    world.nex.kill9().await;
+    assert!(world.nex.processes().len() >= 4, "{:#?}", world.nex.processes());
+    eventually("nothing is left", SOON * 2, async || {
+        let left = world.nex.left_behind();
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
+    world.nex.up_again().await;
+    world.finish().await;
+}
+
+/// Everybody who runs, but for one.
+pub(crate) fn pids_but(nex: &Nex, but: i32) -> Vec<i32> {
+    let all = nex.processes().into_iter().map(|process| process.pid);
+    let mut pids: Vec<i32> = all.filter(|pid| *pid != but).collect();
+    pids.sort_unstable();
+    pids
 }
 
 #[tokio::test]

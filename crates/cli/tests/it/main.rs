@@ -5,6 +5,8 @@
 //! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`).
 //! 4. What runs outlives its node, and secrets are nobody else's (`j30_state`, `j36_restored`, `state*`, `secrets`).
 //! 5. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
+//! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`, J30,
+//!    J37), or when node and nexlets are replaced (`upgrade`).
 //! 4. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
 //! 5. Settings, identities and the noun verbs: `configuration`, `identity`, `nouns`.
 //!
@@ -45,6 +47,7 @@ mod j10_output;
 mod j11_copies;
 mod j27_namespaces;
 mod j28_lameduck;
+mod j30_node_killed;
 mod j30_state;
 mod j31_credentials;
 mod j31_issuers;
@@ -52,9 +55,11 @@ mod j32_foreign_nexlet;
 mod j34_two_accounts;
 mod j35_replacing;
 mod j36_restored;
+mod j37_kills;
 mod killed;
 mod liars;
 mod lists;
+mod load;
 mod nexlet_check;
 mod nouns;
 mod outage;
@@ -67,4 +72,5 @@ mod state;
 mod state_away;
 mod up_refused;
 mod up_server;
+mod upgrade;
 mod world;

@@ -4,6 +4,9 @@
 //! 2. Meanwhile commands say that NATS cannot be reached (exit 3).
 //! 3. The same when the server was killed and has lost what it kept in memory.
 //! 4. A managed server that is killed is started again on the same port.
+//! 5. An outage of 20 s, far longer than nexlets wait for their node, is no reason to end (J29).
+
+use std::time::Duration;
 
 use nex_testkit::{Nex, Signal, echo_service, eventually};
 
@@ -77,6 +80,23 @@ async fn a_killed_managed_server_is_started_again_on_its_port() {
     assert!(again.contains("is in NEXCLIFILES"), "{again}");
     drop(client);
     nex.finish().await;
+}
+
+#[tokio::test]
+async fn j29_an_outage_longer_than_orphans_wait_ends_nobody() {
+    let mut world =
+        World::with(nex_testkit::NatsServer::options(), &["--orphan-after", "5s"]).await;
+    world.deploy("echo.js", ECHO, "js.echo").await;
+    world.nex.ok(&["run", &echo_service().unwrap().display().to_string()]).await;
+    let (ids, node) = (world.ids().await, world.node_id().await);
+    let processes = pids(&world.nex);
+    world.server.stop().await;
+    // The outage is what is tested; nothing can be waited for while it lasts.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    world.server.restart().await;
+    comes_back(&world, &ids, &node).await;
+    assert_eq!(pids(&world.nex), processes, "nobody had to be started again");
+    world.finish().await;
 }
 
 fn pids(nex: &Nex) -> Vec<i32> {

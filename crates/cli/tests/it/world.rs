@@ -41,6 +41,16 @@ impl World {
         Self::on(NatsServer::options()).await
     }
 
+    /// One whose parts were started in a way of their own.
+    pub(crate) fn of(
+        server: NatsServer,
+        nex: Nex,
+        client: Client,
+        seat: SemaphorePermit<'static>,
+    ) -> Self {
+        Self { server, nex, client, _seat: seat }
+    }
+
     /// Likewise, on a server that differs from the usual one.
     pub(crate) async fn on(options: ServerOptions) -> Self {
         Self::with(options, &[]).await
@@ -56,7 +66,7 @@ impl World {
     }
 
     /// A node as these options say, and a caller of the test's own making.
-    pub(crate) async fn of(server: NatsServer, options: NexOptions, client: Client) -> Self {
+    pub(crate) async fn started(server: NatsServer, options: NexOptions, client: Client) -> Self {
         let seat = seat().await;
         let nex = options.up().await;
         Self { server, nex, client, _seat: seat }

@@ -14,7 +14,7 @@ use nex_api::{NatsConnectionData, encode, subject};
 use nex_bus::gather::{Bounds, gather};
 use nex_bus::service::header_map;
 use nex_bus::{Client, ConnectError, HeaderMap, Message, Settings, Subscriber, connect};
-use nex_sandbox::{Child, OnFailure, Program, Stdin, Tasks};
+use nex_sandbox::{Child, OnFailure, Program, Tasks};
 use nex_types::Id;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::watch;
@@ -383,12 +383,8 @@ pub(super) fn launch(
         (endings::MARK, mark.clone()),
     ];
     environment.extend(entries.map(|(name, value)| (name.to_owned(), value)));
-    let program = Program {
-        args: options.args.clone(),
-        environment,
-        stdin: Stdin::Lifeline,
-        ..Program::new(&options.path)
-    };
+    let program =
+        Program { args: options.args.clone(), environment, ..Program::new(&options.path) };
     let spawned = program.spawn();
     let mut child =
         spawned.map_err(|source| SetupError::Spawn { path: options.path.clone(), source })?;

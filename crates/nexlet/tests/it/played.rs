@@ -60,10 +60,15 @@ impl Played {
             connection: NatsConnectionData::open(vec![server.url()]),
             register_token: None,
             key: nex_bus::seal::SealKey::fresh(),
+            orphan_after: nex_nexlet::ORPHAN_AFTER,
         };
         let toy = Arc::new(toy);
-        let running =
-            run(Arc::clone(&toy) as _, options, Tasks::new(), std::future::pending::<()>());
+        let running = run(
+            Arc::clone(&toy) as _,
+            options,
+            Tasks::new(),
+            std::future::pending::<nex_nexlet::Ending>(),
+        );
         let life = tokio::spawn(running);
         (Self { client, toy, life, _server: server }, registrations)
     }

@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
-use nex_api::agent::{RegisterAgentRequest, RegisterAgentResponse};
+use nex_api::agent::{NODE_START_HEADER, RegisterAgentRequest, RegisterAgentResponse};
 use nex_api::event::Event;
 use nex_api::{Code, decode};
 use nex_bus::service::Answer;
 use nex_sandbox::OnFailure;
 
 use super::{Shared, malformed};
-use crate::agents::Agent;
-use crate::restore;
+use crate::agents::{Agent, Registered};
+use crate::restore::{self, Requests};
 use crate::schema::{Schema, SchemaError};
 
 pub(super) async fn answer(shared: &Arc<Shared>, agent_id: &str, body: &[u8]) -> Answer {
@@ -35,17 +35,22 @@ pub(super) async fn answer(shared: &Arc<Shared>, agent_id: &str, body: &[u8]) ->
             return refuse(500, "failed to compile schema", &error);
         }
     };
-    let token = request.register_token.clone();
-    let agent = Agent::new(request, schema);
+    let (token, running) = (request.register_token.clone(), request.running.clone());
+    let agent = Agent::new(request, schema, shared.agents.link.clone());
     let (name, register_type) = (agent.name.clone(), agent.register_type.clone());
     let kind = register_type.clone();
-    if let Err(duplicate) = shared.agents.register(agent_id, token.as_deref(), agent) {
-        return refuse(500, "failed to update registration", &duplicate.to_string());
+    let registered = match shared.agents.register(agent_id, token.as_deref(), agent) {
+        Ok(registered) => registered,
+        Err(refused) => {
+            return refuse(500, "failed to update registration", &refused.to_string());
+        }
+    };
+    tracing::info!(agent.id = agent_id, agent.name = name, ?registered, "nexlet registered");
+    if registered == Registered::New {
+        let id = agent_id.to_owned();
+        shared.events.emit(&Event::AgentStarted { id, name, register_type }).await;
     }
-    tracing::info!(agent.id = agent_id, agent.name = name, "nexlet registered");
     shared.view.node_changed();
-    let id = agent_id.to_owned();
-    shared.events.emit(&Event::AgentStarted { id, name, register_type }).await;
     // Who says that it is ours gets less, so that nothing has to be proved.
     let minted = match token {
         Some(_) => shared.minter.for_own_agent(agent_id),
@@ -55,16 +60,30 @@ pub(super) async fn answer(shared: &Arc<Shared>, agent_id: &str, body: &[u8]) ->
         Ok(minted) => minted,
         Err(error) => return refuse(500, "failed to mint nats connection", &error.to_string()),
     };
-    let (existing_state, rest) = restore::split(shared, agent_id, &kind);
-    if !rest.is_empty() {
-        let work = restore::start_rest(Arc::clone(shared), agent_id.to_owned(), rest);
-        shared.tasks.spawn("restore", OnFailure::Log, work);
-    }
-    Answer::ok(&RegisterAgentResponse {
+    let (existing_state, mut rest) = restore::split(shared, agent_id, &kind);
+    let is_on_record = |id: &String| existing_state.contains_key(id) || rest.contains_key(id);
+    let unknown = running.iter().filter(|id| !is_on_record(id)).cloned().collect();
+    rest.retain(|id, _| !running.contains(id));
+    settle(shared, agent_id, unknown, rest);
+    let answer = Answer::ok(&RegisterAgentResponse {
         connection_data,
         existing_state,
         message: String::new(),
         node_id: shared.node_id.clone(),
         success: true,
-    })
+    });
+    answer.with_header(NODE_START_HEADER, shared.started.to_string())
+}
+
+/// What does not fit into the answer, and what it says of the nexlet, is seen to afterwards.
+fn settle(shared: &Arc<Shared>, agent_id: &str, unknown: Vec<String>, rest: Requests) {
+    if !rest.is_empty() {
+        shared.agents.starting_rest(agent_id);
+        let work = restore::start_rest(Arc::clone(shared), agent_id.to_owned(), rest);
+        shared.tasks.spawn("restore", OnFailure::Log, work);
+    }
+    if !unknown.is_empty() {
+        let work = restore::take_in(Arc::clone(shared), agent_id.to_owned(), unknown);
+        shared.tasks.spawn("take in", OnFailure::Log, work);
+    }
 }

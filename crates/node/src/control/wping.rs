@@ -2,6 +2,7 @@
 //!
 //! Owns: adding the node's facts to the nexlets' summaries. Never: shows another namespace's.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nex_api::workload::{ListWorkloadsRequest, WorkloadSummary, fact};
@@ -55,7 +56,11 @@ async fn ask_nexlets(
     let may_see = |summary: &WorkloadSummary| {
         request.namespace == Namespace::SYSTEM || summary.namespace == request.namespace
     };
-    Ok(lists.flatten().filter(may_see).map(|summary| with_facts(shared, summary)).collect())
+    // While one nexlet hands over to another, both tell of the same workloads.
+    let mut seen = BTreeSet::new();
+    let is_first = |summary: &WorkloadSummary| seen.insert(summary.id.clone());
+    let list = lists.flatten().filter(may_see).filter(is_first);
+    Ok(list.map(|summary| with_facts(shared, summary)).collect())
 }
 
 /// An entry that is not understood, for instance with a state of tomorrow, hides no other.
