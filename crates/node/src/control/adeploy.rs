@@ -130,10 +130,14 @@ async fn start(
             relay(&reply)
         }
         Ok(reply) => {
-            let kept = about_state(shared.workloads.remember(&id).await);
+            let kept = shared.workloads.remember(&id).await;
+            if kept == Kept::Ended {
+                // Whoever stopped it while it started could not reach it yet.
+                super::undeploy::broadcast(shared, &id, &namespace).await;
+            }
             shared.view.changed(&id);
             shared.view.settled().await;
-            relay_with(&reply, kept.into_iter().chain(unissued).collect())
+            relay_with(&reply, about_state(kept).into_iter().chain(unissued).collect())
         }
         Err(error) => not_started(shared, &id, &namespace, &error.to_string()).await,
     }

@@ -21,6 +21,8 @@ use super::copy::Copy;
 use super::journal::{Change, Journal};
 use super::key::Key;
 
+/// The folder of the copy.
+const COPY: &str = "workloads";
 /// What a new bucket takes (spec: control API, sections 5.9 and 13).
 const MAX_BYTES: i64 = 100_000_000;
 const MAX_VALUE: i32 = 512 * 1024;
@@ -48,6 +50,11 @@ pub(crate) struct Durable {
 }
 
 impl Durable {
+    /// Whether a former node of this directory kept state.
+    pub(super) fn was_here(directory: &Path) -> bool {
+        directory.join(COPY).is_dir()
+    }
+
     /// Opens what the state directory has; the bucket is not asked yet.
     pub(crate) fn open(client: Client, directory: &Path, node_id: &str) -> io::Result<Self> {
         let config = kv::Config {
@@ -61,7 +68,7 @@ impl Durable {
         Ok(Self {
             client,
             config,
-            copy: Copy::open(directory.join("workloads"))?,
+            copy: Copy::open(directory.join(COPY))?,
             journal: Arc::new(Mutex::new(journal)),
             bucket: Mutex::default(),
             removed: Mutex::default(),

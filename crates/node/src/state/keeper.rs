@@ -36,12 +36,11 @@ const AT_ONCE: usize = 64;
 /// What is left to do when the node ends.
 const LAST_BOUND: Duration = Duration::from_secs(2);
 
-/// Reads what should run into `workloads`. Whether there was any trace of former state.
-pub(super) async fn load(workloads: &Workloads, durable: &Durable) -> io::Result<bool> {
+/// Reads what should run into `workloads`.
+pub(super) async fn load(workloads: &Workloads, durable: &Durable) -> io::Result<()> {
     let copy = durable.copy.clone();
     let files = blocking(move || copy.read()).await?;
     let waiting = durable.waiting();
-    let had_state = !files.is_empty() || !waiting.is_empty();
     let opened = open(durable, &files, &waiting).await;
     let entries = match opened {
         Ok(Some(entries)) => entries,
@@ -55,9 +54,7 @@ pub(super) async fn load(workloads: &Workloads, durable: &Durable) -> io::Result
             files.clone()
         }
         Err(error) => {
-            if had_state {
-                tracing::warn!(%error, "JetStream is away: state comes from the copy");
-            }
+            tracing::warn!(%error, workloads = files.len(), "JetStream is away: state comes from the copy");
             files.clone()
         }
     };
@@ -73,8 +70,7 @@ pub(super) async fn load(workloads: &Workloads, durable: &Durable) -> io::Result
         }
     }
     tracing::info!(workloads = known.len(), "state read");
-    write_copy(durable, files, known).await?;
-    Ok(had_state)
+    write_copy(durable, files, known).await
 }
 
 /// Applies the journal to the bucket and reads it; none when it had to be made, from the copy.
@@ -170,7 +166,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, token: CancellationToken) {
         return;
     };
     let mut pause = FIRST_PAUSE;
-    let mut is_behind = false;
+    let mut is_behind = durable.bucket().is_none() || !durable.waiting().is_empty();
     loop {
         let wait = if is_behind { pause } else { LOOK };
         let is_last = tokio::select! {

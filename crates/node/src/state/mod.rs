@@ -22,6 +22,7 @@ use std::sync::{Mutex, PoisonError};
 use nex_api::encode;
 use nex_api::workload::StartWorkloadRequest;
 use nex_bus::Client;
+use nex_bus::streams::has_jetstream;
 use tokio::sync::Notify;
 
 pub(crate) use self::keeper::keep;
@@ -65,8 +66,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Reads what should run. Without JetStream it comes from the copy; without a copy either, and
-    /// when nobody asked for the bucket, nothing outlives the node.
+    /// Reads what should run. Without JetStream it comes from the copy. When this node has never had
+    /// JetStream, and nobody asked for it, nothing outlives the node.
     pub(crate) async fn open(
         kind: StateKind,
         client: &Client,
@@ -82,12 +83,13 @@ impl State {
         if kind == StateKind::Memory {
             return Ok(state);
         }
-        let durable = Durable::open(client.clone(), directory, node_id)?;
-        let had_state = keeper::load(&state.workloads, &durable).await?;
-        if kind == StateKind::Auto && durable.bucket().is_none() && !had_state {
+        let had_jetstream = Durable::was_here(directory);
+        if kind == StateKind::Auto && !had_jetstream && !has_jetstream(client).await {
             tracing::warn!("there is no JetStream: what runs is forgotten when this node ends");
             return Ok(state);
         }
+        let durable = Durable::open(client.clone(), directory, node_id)?;
+        keeper::load(&state.workloads, &durable).await?;
         state.durable = Some(durable);
         Ok(state)
     }
