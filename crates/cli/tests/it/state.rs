@@ -23,10 +23,17 @@ pub(crate) async fn bucket(world: &World) -> kv::Store {
 
 /// The keys of the node's bucket, sorted.
 pub(crate) async fn keys(world: &World) -> Vec<String> {
-    let keys = bucket(world).await.keys().await.unwrap();
-    let mut keys: Vec<String> = keys.try_collect().await.unwrap();
+    try_keys(world, &world.node_id().await).await.unwrap()
+}
+
+/// Likewise, of a node that may be away, with a JetStream that may be.
+pub(crate) async fn try_keys(world: &World, node_id: &str) -> Result<Vec<String>, String> {
+    let context = jetstream::new(world.client.clone());
+    let store = context.get_key_value(format!("nex-{node_id}")).await.map_err(|e| e.to_string())?;
+    let keys = store.keys().await.map_err(|error| error.to_string())?;
+    let mut keys: Vec<String> = keys.try_collect().await.map_err(|error| error.to_string())?;
     keys.sort();
-    keys
+    Ok(keys)
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::guests::ECHO;
 use crate::j30_state::kill_all;
-use crate::state::{bucket, keys};
+use crate::state::{bucket, try_keys};
 use crate::world::{SOON, World};
 
 async fn start(world: &World, name: &str) -> String {
@@ -30,13 +30,13 @@ async fn names(world: &World) -> Vec<String> {
     names
 }
 
-async fn until_bucket_agrees(world: &World) {
+async fn until_bucket_agrees(world: &World, node_id: &str) {
     eventually("the bucket has what runs", SOON * 2, async || {
         let mut ids = world.ids().await;
         ids.sort();
-        let keys: Vec<String> =
-            keys(world).await.iter().map(|key| key.replace("javascript_", "")).collect();
-        if keys == ids { Ok(()) } else { Err((keys, ids)) }
+        let keys = try_keys(world, node_id).await?;
+        let keys: Vec<String> = keys.iter().map(|key| key.replace("javascript_", "")).collect();
+        if keys == ids { Ok(()) } else { Err(format!("{keys:?} {ids:?}")) }
     })
     .await;
 }
@@ -44,6 +44,7 @@ async fn until_bucket_agrees(world: &World) {
 #[tokio::test]
 async fn what_changes_while_jetstream_is_away_is_kept() {
     let mut world = World::up().await;
+    let node_id = world.node_id().await;
     for name in ["first", "second"] {
         start(&world, name).await;
     }
@@ -64,7 +65,7 @@ async fn what_changes_while_jetstream_is_away_is_kept() {
     assert!(printed.contains("on disk"), "{printed}");
 
     world.server.restart_with_jetstream(true).await;
-    until_bucket_agrees(&world).await;
+    until_bucket_agrees(&world, &node_id).await;
     assert_eq!(names(&world).await, ["second", "third"]);
     assert!(!world.nex.state_dir().join("state.journal").exists());
     world.nex.terminate().await;
@@ -77,23 +78,25 @@ async fn what_changes_while_jetstream_is_away_is_kept() {
 #[tokio::test]
 async fn a_bucket_that_somebody_deletes_is_made_again() {
     let world = World::up().await;
+    let node_id = world.node_id().await;
     start(&world, "first").await;
     let stream = bucket(&world).await.stream_name;
     jetstream::new(world.client.clone()).delete_stream(stream).await.unwrap();
     start(&world, "second").await;
     let has_bucket = async || {
-        let name = format!("nex-{}", world.node_id().await);
+        let name = format!("nex-{node_id}");
         let opened = jetstream::new(world.client.clone()).get_key_value(name).await;
         opened.map(|_| ()).map_err(|error| error.to_string())
     };
     eventually("there is a bucket again", SOON, has_bucket).await;
-    until_bucket_agrees(&world).await;
+    until_bucket_agrees(&world, &node_id).await;
     world.finish().await;
 }
 
 #[tokio::test]
 async fn an_outage_changes_nothing_of_it() {
     let mut world = World::up().await;
+    let node_id = world.node_id().await;
     start(&world, "first").await;
     let ids = world.ids().await;
     world.server.stop().await;
@@ -107,7 +110,7 @@ async fn an_outage_changes_nothing_of_it() {
     world.until_answered("first", "x", "x").await;
     start(&world, "second").await;
     world.nex.ok(&["stop", "first"]).await;
-    until_bucket_agrees(&world).await;
+    until_bucket_agrees(&world, &node_id).await;
     assert!(!world.ids().await.contains(&ids[0]));
     world.finish().await;
 }
