@@ -82,8 +82,10 @@ async fn after_up_was_killed_the_next_takes_over_nexlets_and_managed_server() {
     let others = pids_but(&nex, nex.id());
     nex.kill9().await;
     assert_eq!(pids_but(&nex, 0), others, "all but the node go on");
-    // Without a node commands still find the server, and functions answer.
-    assert_eq!(nex.ok(&["nodes"]).await.text(), "No nodes found\n");
+    // Without a node commands still find the server; the view does not forget a node that was killed;
+    // functions answer.
+    assert_eq!(nex.ok(&["nodes", "--live"]).await.text(), "No nodes found\n");
+    assert_eq!(nex.ok(&["nodes"]).await.text().lines().count(), 2);
     let reply = try_ask(&client, "js.echo", b"nobody home".to_vec()).await.unwrap();
     assert_eq!(reply.payload, "nobody home");
 
