@@ -37,7 +37,7 @@ pub(crate) fn start(globals: &Globals, is_daemon: bool) -> Result<(), CliError> 
         places.push(place(globals, *target, is_daemon)?);
     }
     // The NATS client reports lost connections itself; ours says it with the connection's name.
-    let filter = EnvFilter::new(format!("{level},async_nats=error"));
+    let filter = EnvFilter::new(format!("{level},async_nats=off"));
     // Only a second installation fails, and there is none.
     let _installed = tracing_subscriber::registry().with(places).with(filter).try_init();
     Ok(())
