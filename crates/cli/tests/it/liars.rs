@@ -98,8 +98,20 @@ async fn a_hundred_nexlets_register_at_once() {
     let world = World::up().await;
     let ids: Vec<String> = (0..100).map(|n| format!("agent{n}")).collect();
     let (body, beat) = (registration("crowd"), summary("crowd"));
-    let replies = join_all(ids.iter().map(|id| register(&world, id, &body, &beat))).await;
-    assert!(replies.iter().all(|reply| json_of(reply)["success"] == true));
+    let node = world.node_id().await;
+    let register = async |id: &String| {
+        let reply =
+            world.ask(&format!("$NEX.SVC.{node}.agent.REGISTER.{id}"), body.to_string()).await;
+        let beat = json!({ "data": "", "summary": beat }).to_string();
+        world
+            .client
+            .publish(format!("$NEX.SVC.{node}.agent.HEARTBEAT.{id}"), beat.into())
+            .await
+            .unwrap();
+        json_of(&reply)["success"] == true
+    };
+    let taken = join_all(ids.iter().map(register)).await;
+    assert!(taken.iter().all(|taken| *taken));
     eventually("all are counted", SOON, async || {
         let nodes: Value = world.nex.ok(&["nodes", "--json"]).await.json();
         if nodes[0]["agent_count"] == 103 { Ok(()) } else { Err(nodes) }
