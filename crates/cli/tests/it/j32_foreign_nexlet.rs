@@ -52,7 +52,7 @@ async fn a_nexlet_in_python_takes_a_workload_and_disappears() {
 #[tokio::test]
 async fn stopping_and_refusing_go_through_to_it() {
     let world = World::up().await;
-    let Some(_nexlet) = python_nexlet(&world, AGENT).await else { return no_python() };
+    let Some(mut nexlet) = python_nexlet(&world, AGENT).await else { return no_python() };
     until_health(&world, AGENT, "healthy", SOON).await;
     let start = |request: &'static str| {
         ["workload", "start", "--type", "echo", "--name", "hello", "--start-request", request]
@@ -65,5 +65,7 @@ async fn stopping_and_refusing_go_through_to_it() {
     world.nex.ok(&["stop", "hello"]).await;
     assert!(world.list().await.is_empty());
     crate::world::assert_no_responders(&world.client, "py.echo").await;
+    nexlet.signal(Signal::SIGTERM);
+    assert!(nexlet.exit(SOON).await.unwrap().success());
     world.finish().await;
 }

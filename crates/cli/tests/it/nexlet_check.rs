@@ -30,6 +30,9 @@ authorization { users: [
 ] }
 "#;
 
+/// Stands for a folder of the nexlet's own.
+const FOLDER: &str = "FOLDER";
+
 struct Subject {
     path: PathBuf,
     args: Vec<String>,
@@ -47,9 +50,15 @@ async fn complaints(subject: Subject) -> Vec<String> {
         nats_user_password: "agent".to_owned(),
         ..node.clone()
     };
-    let with = |agent: &NatsConnectionData| Options {
+    // Two nexlets share no folder.
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let with = |agent: &NatsConnectionData, folder: &tempfile::TempDir| Options {
         path: subject.path.clone(),
-        args: subject.args.clone(),
+        args: subject
+            .args
+            .iter()
+            .map(|arg| arg.replace(FOLDER, &folder.path().display().to_string()))
+            .collect(),
         environment: BTreeMap::new(),
         node: Settings::minted(node.clone(), "nex-testkit"),
         agent: agent.clone(),
@@ -59,7 +68,7 @@ async fn complaints(subject: Subject) -> Vec<String> {
         start_request: subject.start.to_string(),
         refused_request: Some(subject.refused.to_string()),
     };
-    let (limited, free) = (with(&agent), with(&node));
+    let (limited, free) = (with(&agent, &folders[0]), with(&node, &folders[1]));
     let (limited, free) =
         tokio::join!(conformance::check(&limited, |_| {}), conformance::check(&free, |_| {}));
     let (limited, free) = (limited.unwrap(), free.unwrap());
@@ -85,10 +94,8 @@ fn complaints_of(with: &str, report: &Report) -> Vec<String> {
 
 /// Ours, launched as the node launches them.
 async fn complaints_of_ours(kind: &str, start: Value, refused: Value) -> Vec<String> {
-    let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().display().to_string();
     let allowed = echo_service().unwrap().parent().unwrap().display().to_string();
-    let args = ["nexlet", kind, "--directory", &directory, "--allow-files", &allowed];
+    let args = ["nexlet", kind, "--directory", FOLDER, "--allow-files", &allowed];
     let args = args.map(str::to_owned).into();
     Box::pin(complaints(Subject { path: nex_binary().unwrap(), args, start, refused })).await
 }
