@@ -140,9 +140,13 @@ impl Globals {
         Ok(chosen.settings)
     }
 
-    /// A connection to where workloads are, which on the managed server is not where the control plane is.
-    pub(crate) async fn connect_to_workloads(&self) -> Result<nex_bus::Client, CliError> {
-        Ok(connect(&managed::workloads(&self.managed_dir(), self.settings()?)).await?)
+    /// A connection to where workloads are: on the managed server not where the control plane is.
+    pub(crate) async fn to_workloads(&self, control: &Client) -> Result<nex_bus::Client, CliError> {
+        let (directory, settings) = (self.managed_dir(), self.settings()?);
+        if !managed::is_control(&directory, &settings) {
+            return Ok(control.nats().clone());
+        }
+        Ok(connect(&managed::workloads(&directory, settings)).await?)
     }
 
     /// A connection.

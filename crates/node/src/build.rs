@@ -20,7 +20,7 @@ use crate::control::Shared;
 use crate::events::Events;
 use crate::feeds::Feeds;
 use crate::identity::{Identity, StateDir};
-use crate::minter::{Minter, Parts};
+use crate::minter::{Issuer, Minter, Parts};
 use crate::node::Built;
 use crate::state::State;
 use crate::view::View;
@@ -54,6 +54,13 @@ impl Config {
         let settings =
             Settings { inbox_prefix: Some(NEX_INBOX.to_owned()), ..self.connection.clone() };
         let client = connect(&settings).await?;
+        if !client.server_info().auth_required && !matches!(self.issuer, Issuer::Managed) {
+            let nats = settings.servers_text();
+            tracing::warn!(
+                nats,
+                "NATS wants no credentials: whoever reaches it controls this node"
+            );
+        }
         let parts = Parts {
             own: self.connection.clone().with_creds_read()?,
             policy: self.policy.clone(),

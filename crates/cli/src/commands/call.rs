@@ -41,7 +41,7 @@ pub(crate) async fn run(globals: Globals, args: CallArgs) -> Result<(), CliError
     let payload = payload(args.data.as_deref())?;
     let client = globals.client().await?;
     let subject = subject(&client, &args.target).await?;
-    let workloads = globals.connect_to_workloads().await?;
+    let workloads = globals.to_workloads(&client).await?;
     let limit = workloads.server_info().max_payload;
     if payload.len() > limit {
         let message =

@@ -4,7 +4,8 @@
 
 use clap::Args;
 use nex_api::node::NodeInfoResponse;
-use nex_api::workload::WorkloadSummary;
+use nex_api::workload::{WorkloadSummary, fact};
+use nex_bus::jwt::{Permissions, Rules};
 use nex_types::Tags;
 
 use crate::args::Globals;
@@ -59,8 +60,26 @@ fn show_workload(workload: &WorkloadSummary) {
         ("started", workload.start_time.clone()),
         ("execution time", workload.runtime.clone()),
     ];
-    pairs.extend(workload.metadata.iter().map(|(key, value)| (key.as_str(), value.clone())));
+    let mut facts = workload.metadata.clone();
+    let permissions = facts.remove(fact::PERMISSIONS);
+    pairs.extend(facts.iter().map(|(key, value)| (key.as_str(), value.clone())));
+    pairs.extend(permissions.iter().flat_map(|text| may(text)));
     ui::block(&format!("Workload {}", ui::harmless(&workload.name)), &pairs);
+}
+
+/// What a workload may do: lists of subjects, or the node's own sentence.
+fn may(permissions: &str) -> Vec<(&'static str, String)> {
+    let Ok(Permissions { publish, subscribe, .. }) = serde_json::from_str(permissions) else {
+        return vec![("may", permissions.to_owned())];
+    };
+    let shown = |rules: Rules| {
+        let denied = match rules.deny.is_empty() {
+            true => String::new(),
+            false => format!(", not {}", rules.deny.join(", ")),
+        };
+        rules.allow.join(", ") + &denied
+    };
+    vec![("may publish", shown(publish)), ("may subscribe", shown(subscribe))]
 }
 
 fn show_node(info: &NodeInfoResponse, state: &str) {

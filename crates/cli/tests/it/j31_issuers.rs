@@ -23,7 +23,9 @@ async fn guarded(key: &Key) -> (NatsServer, String) {
 }
 
 async fn world(server: NatsServer, url: &str, options: NexOptions) -> World {
-    let client = async_nats::ConnectOptions::new().name("nex-testkit").connect(url).await.unwrap();
+    let caller = async_nats::ConnectOptions::new().name("nex-testkit");
+    let caller = caller.user_and_password("node".to_owned(), "pw".to_owned());
+    let client = caller.connect(server.url()).await.unwrap();
     World::started(server, options.environment("NATS_URL", url), client).await
 }
 
@@ -70,11 +72,12 @@ async fn keys_that_cannot_issue_are_a_usage_error() {
     let nex = Nex::managed().down();
     let (user, account) = (Key::user(), Key::account());
     let (user_seed, account_seed) = (user.seed().unwrap(), account.seed().unwrap());
+    let (user, account) = (user.public(), account.public());
     let cases: [(&[&str], &str); 5] = [
-        (&["--issuer-nkey", &user.public()], "given together"),
+        (&["--issuer-nkey", &user], "given together"),
         (&["--issuer-signing-key", &account_seed], "given together"),
         (
-            &["--issuer-nkey", &account.public(), "--issuer-nkey-seed", &user_seed],
+            &["--issuer-nkey", &account, "--issuer-nkey-seed", &user_seed],
             "does not belong to its seed",
         ),
         (

@@ -85,7 +85,6 @@ impl Minter {
     }
 
     /// What any agent may register with: Go's inbox.
-    #[allow(dead_code, reason = "for remote nexlets, whose registration is not there yet")]
     pub(crate) fn for_registration(&self, agent_id: &str) -> Result<NatsConnectionData, MintError> {
         self.registration(agent_id, Party::Foreign)
     }

@@ -12,6 +12,8 @@ use nex_types::Tags;
 
 use super::Finding;
 use crate::args::Globals;
+use crate::connection::Chosen;
+use crate::managed;
 
 /// Ages and schedules are read off both clocks.
 const CLOCKS_APART: Duration = Duration::from_secs(2);
@@ -30,7 +32,7 @@ pub(super) async fn findings(globals: &Globals) -> Vec<Finding> {
             return vec![Finding::note("server", named), failed];
         }
     };
-    let mut findings = vec![version(&client, &place), identity(&client, &chosen.identity())];
+    let mut findings = vec![version(&client, &place), identity(globals, &client, &chosen)];
     findings.push(inbox(&client).await);
     findings.push(control(&client).await);
     findings.extend(jetstream(&client, &chosen.domain).await);
@@ -49,12 +51,18 @@ fn version(client: &Client, place: &str) -> Finding {
     }
 }
 
-/// Without authentication, the network is the only wall around the nodes.
-fn identity(client: &Client, identity: &str) -> Finding {
+/// Who gets to the control plane, and what holds functions back. Without authentication, the network is
+/// the only wall around the nodes.
+fn identity(globals: &Globals, client: &Client, chosen: &Chosen) -> Finding {
+    if managed::is_control(&globals.managed_dir(), &chosen.settings) {
+        let found = "programs without credentials do not reach the control plane";
+        return Finding::ok("identity", found);
+    }
     match client.nats().server_info().auth_required {
-        true => Finding::ok("identity", identity),
+        true => Finding::ok("identity", chosen.identity())
+            .advice("unless the node has an issuer, the deny list is the only wall of functions"),
         false => Finding::note("identity", "the server asks for none: whoever reaches it controls its nodes")
-            .advice("keep it on loopback, or configure users: https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro"),
+            .advice("keep it on loopback, or give it accounts, and the node --nats-creds and --issuer-signing-key"),
     }
 }
 
