@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["types", "api", "bus", "client"]),
+    ("xtask", &["types", "api", "client"]),
 ];
 
 /// External crates that only some of ours may name.
