@@ -158,3 +158,26 @@ impl Command {
         builder.enable_all().build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn assert_apart(command: &clap::Command, globals: &[String]) {
+        for argument in command.get_arguments().map(|argument| argument.get_id().to_string()) {
+            assert!(!globals.contains(&argument), "{} has {argument} twice", command.get_name());
+        }
+        command.get_subcommands().for_each(|inner| assert_apart(inner, globals));
+    }
+
+    #[test]
+    fn no_command_has_an_argument_that_is_called_as_a_global_one() {
+        let command = Cli::command();
+        let global = command.get_arguments().filter(|argument| argument.is_global_set());
+        let globals: Vec<String> = global.map(|argument| argument.get_id().to_string()).collect();
+        assert!(globals.iter().any(|name| name == "nats_password"), "{globals:?}");
+        command.get_subcommands().for_each(|inner| assert_apart(inner, &globals));
+    }
+}

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use nex_api::NatsConnectionData;
+use nex_nexlet::variables::Launch;
 use nex_nexlet::{Ending, Nexlet, RunOptions, SealKey};
 use nex_sandbox::{OnFailure, Tasks};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::nexlet_check::CheckArgs;
-use super::served::parse_duration;
 use crate::args::Globals;
 use crate::error::CliError;
 
@@ -42,38 +41,12 @@ pub(crate) enum NexletCommand {
     Native(Box<NexletArgs>),
 }
 
-/// What the node passes at launch: in the environment, since it may be secret.
+/// What the node passes on the command line; the rest stands in the environment, since it may be secret.
 #[derive(Debug, Args)]
 pub(crate) struct NexletArgs {
     /// Folder for this nexlet's caches and files
     #[arg(long)]
     directory: PathBuf,
-    #[arg(long, env = "NEX_AGENT_NATS_SERVERS", hide_env_values = true, value_delimiter = ',')]
-    nats_servers: Vec<String>,
-    #[arg(long, env = "NEX_AGENT_NATS_USER_SEED", hide_env_values = true, default_value = "")]
-    nats_user_seed: String,
-    #[arg(long, env = "NEX_AGENT_NATS_B64_JWT", hide_env_values = true, default_value = "")]
-    nats_b64_jwt: String,
-    #[arg(long, env = "NEX_AGENT_NATS_USER", hide_env_values = true, default_value = "")]
-    nats_user: String,
-    #[arg(long, env = "NEX_AGENT_NATS_PASSWORD", hide_env_values = true, default_value = "")]
-    nats_password: String,
-    #[arg(long, env = "NEX_AGENT_NATS_USER_NKEY", hide_env_values = true, default_value = "")]
-    nats_user_nkey: String,
-    #[arg(long, env = "NEX_AGENT_NODE_ID")]
-    node_id: String,
-    #[arg(long, env = "NEX_AGENT_ASSIGNED_ID")]
-    agent_id: String,
-    #[arg(long, env = "NEX_AGENT_REGISTER_TOKEN", hide_env_values = true)]
-    register_token: Option<String>,
-    #[arg(long, env = "NEX_AGENT_TLS_CA", default_value = "")]
-    tls_ca: String,
-    #[arg(long, env = "NEX_AGENT_TLS_CERT", default_value = "")]
-    tls_cert: String,
-    #[arg(long, env = "NEX_AGENT_TLS_KEY", default_value = "")]
-    tls_key: String,
-    #[arg(long, env = "NEX_AGENT_TLS_FIRST", default_value = "false", action = clap::ArgAction::Set)]
-    tls_first: bool,
     /// The nexus of its node; the name is a convention of the Go implementation
     #[arg(long, default_value = "nexus")]
     nexus: String,
@@ -82,9 +55,6 @@ pub(crate) struct NexletArgs {
     ingress_host: Option<String>,
     #[arg(long, env = "NEX_AGENT_JS_DOMAIN", default_value = "")]
     js_domain: String,
-    /// How long to go on without the node
-    #[arg(long, env = "NEX_AGENT_ORPHAN_AFTER", default_value = "10m", value_parser = parse_duration)]
-    orphan_after: Duration,
     /// Folders from which `file://` artifacts may be taken
     #[arg(long)]
     allow_files: Vec<PathBuf>,
@@ -132,29 +102,15 @@ pub(crate) async fn run(globals: Globals, command: NexletCommand) -> Result<(), 
 async fn serve(kind: NexletKind, args: NexletArgs) -> Result<(), CliError> {
     let tasks = Tasks::new();
     nex_bus::streams::use_domain(&args.js_domain);
-    let nexlet = build(kind, &args, &tasks)?;
+    let launch = Launch::from_variables(std::env::vars_os());
+    let Launch::Local(options) = launch.map_err(|error| CliError::usage(error.to_string()))? else {
+        return Err(CliError::usage("a node launches this; it assigns an id")
+            .hint("start one with: nex up"));
+    };
+    let nexlet = build(kind, &args, &options.node_id, &tasks)?;
     let key = SealKey::load_or_create(&args.directory.join("xkey.seed"))
         .map_err(|error| CliError::chain(&error))?;
-    let options = RunOptions {
-        node_id: args.node_id,
-        agent_id: args.agent_id,
-        connection: NatsConnectionData {
-            conn_name: String::new(),
-            nats_servers: args.nats_servers,
-            nats_user_jwt: decode(&args.nats_b64_jwt),
-            nats_user_name: args.nats_user,
-            nats_user_nkey: args.nats_user_nkey,
-            nats_user_password: args.nats_password,
-            nats_user_seed: args.nats_user_seed,
-            tls_ca: args.tls_ca,
-            tls_cert: args.tls_cert,
-            tls_first: args.tls_first,
-            tls_key: args.tls_key,
-        },
-        register_token: args.register_token,
-        key,
-        orphan_after: args.orphan_after,
-    };
+    let options = RunOptions { key, ..options };
     tasks.spawn("log bound", OnFailure::Log, bound_log(tasks.token()));
     let shutdown = shutdown().map_err(|error| CliError::chain(&error))?;
     nex_nexlet::run(nexlet, options, tasks, shutdown).await.map_err(|error| CliError::chain(&error))
@@ -193,18 +149,16 @@ async fn bound_log(token: tokio_util::sync::CancellationToken) {
     }
 }
 
-/// JWTs come as base64, as Go nodes pass them; what is none is ignored, as the Go SDK does.
-fn decode(base64: &str) -> String {
-    nex_bus::connection::from_base64(base64)
-        .and_then(|b| String::from_utf8(b).ok())
-        .unwrap_or_default()
-}
-
 #[cfg_attr(
     not(feature = "functions"),
     expect(unused_variables, reason = "only functions take the table of tasks")
 )]
-fn build(kind: NexletKind, args: &NexletArgs, tasks: &Tasks) -> Result<Arc<dyn Nexlet>, CliError> {
+fn build(
+    kind: NexletKind,
+    args: &NexletArgs,
+    node_id: &str,
+    tasks: &Tasks,
+) -> Result<Arc<dyn Nexlet>, CliError> {
     match kind {
         #[cfg(feature = "functions")]
         NexletKind::Javascript => {
@@ -215,7 +169,7 @@ fn build(kind: NexletKind, args: &NexletArgs, tasks: &Tasks) -> Result<Arc<dyn N
         #[cfg(not(feature = "functions"))]
         NexletKind::Javascript | NexletKind::Wasm => Err(left_out(kind)),
         #[cfg(feature = "services")]
-        NexletKind::Native => services(args),
+        NexletKind::Native => services(args, node_id),
         #[cfg(not(feature = "services"))]
         NexletKind::Native => Err(left_out(kind)),
     }
@@ -257,12 +211,12 @@ fn functions(
 }
 
 #[cfg(feature = "services")]
-fn services(args: &NexletArgs) -> Result<Arc<dyn Nexlet>, CliError> {
+fn services(args: &NexletArgs, node_id: &str) -> Result<Arc<dyn Nexlet>, CliError> {
     let store =
         nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())
             .map_err(|error| CliError::chain(&error))?;
     let nexlet = nex_services::NativeNexlet::open(nex_services::Options {
-        node_id: args.node_id.clone(),
+        node_id: node_id.to_owned(),
         run_dir: args.directory.join("run"),
         store,
         ingress: args.ingress_host.clone().map(|host| {
