@@ -333,7 +333,11 @@ fn connect_error(error: &async_nats::ConnectError, settings: &Settings) -> Conne
         Kind::TimedOut => {
             ConnectError::Unreachable { servers, reason: "no answer in 5s".to_owned() }
         }
-        _ => ConnectError::Unreachable { servers, reason: without_os_code(error) },
+        _ => match without_os_code(error) {
+            // What the TLS library says of a certificate comes as a failed read.
+            reason if reason.contains("certificate") => ConnectError::Tls { servers, reason },
+            reason => ConnectError::Unreachable { servers, reason },
+        },
     }
 }
 

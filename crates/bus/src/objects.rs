@@ -223,8 +223,13 @@ async fn open(client: &Client, bucket: &str) -> Result<ObjectStore, Error> {
             Err(stream) if matches!(stream.kind(), GetStreamErrorKind::JetStream(_)) => {
                 Err(Error::NoBucket { bucket: bucket.to_owned() })
             }
+            // Somebody made it just now.
+            Ok(_) => {
+                let store = context.get_object_store(bucket).await;
+                store.map_err(|error| other(bucket, &error))
+            }
             Err(_) if !crate::streams::has_jetstream(client).await => Err(Error::NoJetStream),
-            _ => Err(other(bucket, &error)),
+            Err(_) => Err(other(bucket, &error)),
         },
     }
 }

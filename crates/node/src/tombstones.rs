@@ -38,6 +38,7 @@ pub(crate) async fn watch(shared: Arc<Shared>, token: CancellationToken) {
         let n_now = shared.client.statistics().connects.load(Ordering::Relaxed);
         if n_now != n_connects {
             n_connects = n_now;
+            shared.view.reconnected();
             end_buried(&shared).await;
         }
     }

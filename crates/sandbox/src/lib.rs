@@ -15,6 +15,7 @@
 mod adopted;
 #[cfg(feature = "tasks")]
 mod deadline;
+mod disk;
 mod identity;
 #[cfg(feature = "tasks")]
 mod program;
@@ -27,6 +28,7 @@ mod tree;
 pub use adopted::Adopted;
 #[cfg(feature = "tasks")]
 pub use deadline::Deadline;
+pub use disk::free_space;
 pub use identity::ProcessIdentity;
 #[cfg(feature = "tasks")]
 pub use program::{Child, Exit, Output, Program, Spawner};

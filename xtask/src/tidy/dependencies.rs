@@ -58,7 +58,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("landlock", &["sandbox"]),
     ("libc", &["sandbox"]),
     ("nix", &["sandbox", "testkit", "xtask"]),
-    ("nkeys", &["bus", "node"]),
+    ("nkeys", &["bus", "node", "cli (dev)"]),
     ("oci-client", &["artifact"]),
     ("ratatui", &["cli"]),
     ("rustix", &["sandbox"]),

@@ -67,8 +67,6 @@ async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
     let issuing = args.issuer.resolve()?;
     let directory = served::open_state(&globals.state_dir())?;
     let chosen = globals.chosen()?;
-    let nats = chosen.settings.servers_text();
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), nats, "Starting nex node");
     let node = served::start(args, issuing, &chosen, directory).await?;
     if !served::wait_ready(&node, &mut signals).await {
         node.drain().await;

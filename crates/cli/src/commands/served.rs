@@ -164,6 +164,9 @@ pub(crate) async fn start(
 ) -> Result<Node, CliError> {
     chosen.use_domain();
     let identity = identity(&args.go, &directory)?;
+    let nats = chosen.settings.servers_text();
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, node_id = identity.node_id(), nats, "Starting nex node");
     let nexlets = nexlets(args, directory.path(), &chosen.domain)?;
     let Issuing { issuer, policy } = issuing;
     let is_managed = managed::is_control(&directory.path().join("nats"), &chosen.settings);

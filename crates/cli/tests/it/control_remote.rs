@@ -75,7 +75,7 @@ async fn a_remote_nexlet_runs_workloads() {
     }]);
     let query = nexlet.of_node("QUERYWORKLOADS");
     let mut queries = nexlet.answer(&world, &query, Line(None, summary.to_string())).await;
-    let listed = world.list().await;
+    let listed = world.live().await;
     assert_eq!([&listed[0]["id"], &listed[0]["workload_type"]], [workload.as_str(), "played"]);
     assert!(queries.recv().await.is_some());
     let agent_id = format!("$NEX.SVC.system.control.AGENTID.{}", nexlet.node);

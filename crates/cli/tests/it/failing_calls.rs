@@ -44,7 +44,7 @@ async fn a_throw_is_500_with_its_message_and_the_stack_in_the_log() {
     let refused = world.nex.run(&["call", "thrower", "x"]).await;
     let says = ["thrower answered 500: ", "TypeError: no such moon", "NEX-302"];
     assert_refused(refused, 1, &says, "nex logs thrower -f");
-    assert_eq!(world.list().await[0]["metadata"]["errors"], "2");
+    assert_eq!(world.live().await[0]["metadata"]["errors"], "2");
     drop(logs);
     world.finish().await;
 }

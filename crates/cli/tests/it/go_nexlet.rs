@@ -81,9 +81,9 @@ async fn summaries_of_old_and_unknown_kinds_cost_nothing_else() {
             move |verb, _| if verb == "QUERYWORKLOADS" { once(&entry) } else { Vec::new() },
         )
         .await;
-        let names: Vec<String> = world.list().await.iter().map(|w| text(w, "/name")).collect();
+        let names: Vec<String> = world.live().await.iter().map(|w| text(w, "/name")).collect();
         assert!(names.contains(&"echo".to_owned()), "{names:?}");
-        let all = world.nex.ok(&["ls", "-A", "--json"]).await.json();
+        let all = world.nex.ok(&["ls", "-A", "--live", "--json"]).await.json();
         let has_hello = all.as_array().unwrap().iter().any(|workload| workload["name"] == "hello");
         assert!(has_hello || !seen_by_system, "{all:#}");
         world.finish().await;

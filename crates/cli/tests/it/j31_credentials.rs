@@ -59,7 +59,7 @@ async fn j31_a_function_and_a_service_work_with_what_is_minted() {
     assert_refused(
         refused,
         1,
-        &["namespace default may not subscribe to b.x", "NEX-120"],
+        &["namespace default may not subscribe to b.x", "NEX-122"],
         "--policy",
     );
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use nex_testkit::Signal;
+use nex_testkit::{Signal, eventually};
 
 use crate::foreign::{python_nexlet, until_health};
 use crate::nexlet_check::no_python;
@@ -45,7 +45,13 @@ async fn a_nexlet_in_python_takes_a_workload_and_disappears() {
     until_health(&world, AGENT, "degraded", Duration::from_secs(15)).await;
     let nobody = world.nex.run(&start).await.exits(5);
     assert!(nobody.stderr.contains("echo"), "{nobody}");
-    assert!(world.list().await.is_empty(), "what it ran is not listed any more");
+    assert!(world.live().await.is_empty(), "what it ran is not listed any more");
+    eventually("the view tells why it does not run", SOON * 2, async || {
+        let list = world.list().await;
+        let is_told = list.len() == 1 && list[0]["metadata"]["phase"] == "nexlet away";
+        if is_told && list[0]["workload_state"] == "error" { Ok(()) } else { Err(list) }
+    })
+    .await;
     world.finish().await;
 }
 

@@ -142,6 +142,12 @@ impl World {
         list.as_array().cloned().unwrap_or_default()
     }
 
+    /// The same of what the nodes answer now, counters included.
+    pub(crate) async fn live(&self) -> Vec<Value> {
+        let list = self.nex.ok(&["ls", "--live", "--json"]).await.json();
+        list.as_array().cloned().unwrap_or_default()
+    }
+
     /// The ids that `nex ls --json` lists, sorted.
     pub(crate) async fn ids(&self) -> Vec<String> {
         let mut ids: Vec<String> = self.list().await.iter().map(|w| text(w, "/id")).collect();

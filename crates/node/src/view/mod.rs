@@ -32,6 +32,8 @@ struct Told {
     /// With the namespaces that said so.
     ended: BTreeMap<String, String>,
     all: bool,
+    /// The connection is back: JetStream may be too.
+    back: bool,
     generation: u64,
 }
 
@@ -75,6 +77,19 @@ impl View {
     pub(crate) fn all_changed(&self) {
         self.told().all = true;
         self.wake.notify_one();
+    }
+
+    /// The connection was lost and is back.
+    pub(crate) fn reconnected(&self) {
+        let mut told = self.told();
+        (told.all, told.back) = (true, true);
+        drop(told);
+        self.wake.notify_one();
+    }
+
+    /// Whether the connection came back since the last look; told once.
+    fn is_back(&self) -> bool {
+        std::mem::take(&mut self.told().back)
     }
 
     /// Waits until what was told before stands in the view; not for long, and not at all while

@@ -16,6 +16,7 @@ use nex_api::node::NodeState;
 use nex_api::view::{self, NodeEntry, REFRESH};
 use nex_api::workload::{WorkloadState, WorkloadSummary, fact};
 use nex_api::{decode, encode};
+use nex_policy::health::Health;
 use nex_types::{Id, Namespace};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -86,6 +87,9 @@ pub(crate) async fn publish(shared: Arc<Shared>, token: CancellationToken) {
 
 impl Publisher {
     async fn turn(&mut self) {
+        if self.shared.view.is_back() {
+            self.away = self.away.map(|_| (Instant::now(), TICK / 2));
+        }
         if self.away.is_some_and(|(until, _)| Instant::now() < until) {
             return;
         }
@@ -139,10 +143,13 @@ impl Publisher {
 
     fn note(&mut self, observed: Observed, asked: impl IntoIterator<Item = String>) {
         for id in asked {
-            let is_listed = observed.summaries.contains_key(&id);
-            // What should run and is not listed is being started again by its nexlet.
-            if observed.is_complete && !is_listed && !self.shared.workloads.is_remembered(&id) {
-                self.remove(&id);
+            if observed.summaries.contains_key(&id) {
+                continue;
+            }
+            match self.shared.workloads.get(&id) {
+                Some(workload) => self.without_nexlet(&id, &workload.agent_id),
+                None if observed.is_complete => self.remove(&id),
+                None => {}
             }
         }
         for (id, summary) in observed.summaries {
@@ -155,6 +162,23 @@ impl Publisher {
                 self.removed.remove(&id);
                 self.workloads.insert(id, Known { summary, is_written: false });
             }
+        }
+    }
+
+    /// What should run and is not listed is being started again by its nexlet, or waits for one.
+    fn without_nexlet(&mut self, id: &str, agent_id: &str) {
+        let health =
+            self.shared.agents.get(agent_id).map(|agent| agent.health(std::time::Instant::now()));
+        let (state, phase) = match health {
+            None => (WorkloadState::Starting, "restarting"),
+            Some(Health::Degraded | Health::Offline) => (WorkloadState::Error, "nexlet away"),
+            Some(_) => return,
+        };
+        let Some(known) = self.workloads.get_mut(id) else { return };
+        if known.summary.workload_state != state {
+            known.summary.workload_state = state;
+            known.summary.metadata.insert(fact::PHASE.to_owned(), phase.to_owned());
+            known.is_written = false;
         }
     }
 

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nex_bus::managed;
+use nex_sandbox::free_space;
 use nex_types::ByteSize;
-use nix::sys::statvfs::statvfs;
 
 use super::Finding;
 use crate::args::Globals;
@@ -40,8 +40,7 @@ fn state_dir(path: &Path) -> Finding {
 }
 
 fn disk(state: &Path) -> Option<Finding> {
-    let statistics = statvfs(nearest_existing(state)?).ok()?;
-    let free = statistics.blocks_available().saturating_mul(statistics.fragment_size());
+    let free = free_space(nearest_existing(state)?)?;
     let shown = format!("{} free at {}", ByteSize(free), state.display());
     Some(match free < LITTLE_DISK {
         true => Finding::bad("disk", shown)

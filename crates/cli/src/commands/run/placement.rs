@@ -48,7 +48,7 @@ pub(crate) async fn deploy_in(
                 offers.join(" and "),
                 request.workload_lifecycle
             );
-            Err(CliError::usage(message))
+            Err(CliError::usage(message).hint("choose another with: --lifecycle LIFECYCLE"))
         }
     }
 }
