@@ -3,14 +3,12 @@
 //! Owns: names, which go together, and where a seed may stand: in a variable or a file rather than on
 //! the command line. Never: prints a seed.
 
-use std::convert::Infallible;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args;
 use nex_node::{Issuer, Policy};
 
+use crate::args::Secret;
 use crate::error::CliError;
 use crate::ui;
 
@@ -37,10 +35,6 @@ pub(crate) struct IssuerArgs {
     #[arg(long, env = "NEX_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
 }
-
-/// A seed as it was typed. `Debug` hides it.
-#[derive(Clone)]
-struct Secret(String);
 
 /// What the flags mean.
 #[derive(Debug)]
@@ -72,10 +66,10 @@ impl IssuerArgs {
             _ => return together("issuer-nkey", "issuer-nkey-seed"),
         };
         let issuer = match (signing, nkey) {
-            (Some((seed, account)), _) => {
-                Issuer::signing_key(&seed.read("issuer-signing-key")?, account, self.lifetime()?)
+            (Some((key, account)), _) => {
+                Issuer::signing_key(seed(key, "issuer-signing-key"), account, self.lifetime()?)
             }
-            (None, Some((public, seed))) => Issuer::nkey(public, &seed.read("issuer-nkey-seed")?),
+            (None, Some((public, key))) => Issuer::nkey(public, seed(key, "issuer-nkey-seed")),
             (None, None) => return Ok(None),
         };
         issuer.map(Some).map_err(|error| CliError::usage(error.to_string()))
@@ -100,43 +94,13 @@ impl IssuerArgs {
     }
 }
 
-impl Secret {
-    fn read(&self, flag: &str) -> Result<String, CliError> {
-        let Some(path) = self.0.strip_prefix('@') else {
-            if std::env::args().any(|argument| argument.contains(&self.0)) {
-                ui::note(format_args!(
-                    "note: every user of this machine can read a seed on the command line; use --{flag} @FILE"
-                ));
-            }
-            return Ok(self.0.clone());
-        };
-        std::fs::read_to_string(path)
-            .map(|seed| seed.trim().to_owned())
-            .map_err(|error| CliError::usage(format!("cannot read --{flag} @{path}: {error}")))
+/// A seed that was typed is told, since others can read it there; one from a file or a variable is not.
+fn seed<'a>(secret: &'a Secret, flag: &str) -> &'a str {
+    let seed = secret.reveal();
+    if std::env::args().any(|argument| argument.contains(seed)) {
+        ui::note(format_args!(
+            "note: every user of this machine can read a seed on the command line; use --{flag} @FILE"
+        ));
     }
-}
-
-impl FromStr for Secret {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_is_not_shown() {
-        let secret: Secret = "SACANARY".parse().unwrap();
-        assert!(!format!("{secret:?}").contains("CANARY"));
-    }
+    seed.trim()
 }

@@ -48,8 +48,8 @@ pub(crate) struct Nexfile {
     pub(crate) tags: Tags,
     /// Ours: a file beside the Nexfile that is uploaded.
     pub(crate) file: Option<PathBuf>,
-    /// Ours; one is all there is yet.
-    pub(crate) copies: Option<u32>,
+    /// Ours: how many shall run, spread over the nodes.
+    pub(crate) copies: Option<u16>,
     /// The start request, with `triggers`, `limits` and `environment` of the top level in it.
     pub(crate) request: Map<String, Value>,
 }
@@ -204,13 +204,11 @@ fn lifecycle(value: Option<Value>) -> Result<Option<Lifecycle>, String> {
     }
 }
 
-fn copies(value: Option<Value>) -> Result<Option<u32>, String> {
+fn copies(value: Option<Value>) -> Result<Option<u16>, String> {
     let Some(value) = value else { return Ok(None) };
-    let copies = value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-    match copies.ok_or_else(|| "copies must be a number from 1 on".to_owned())? {
-        1 => Ok(Some(1)),
-        _ => Err("more than one of copies is not there yet".to_owned()),
-    }
+    let copies = value.as_u64().and_then(|n| u16::try_from(n).ok());
+    let copies = copies.filter(|n| (1..=1000).contains(n));
+    copies.map(Some).ok_or_else(|| "copies must be a number from 1 to 1000".to_owned())
 }
 
 /// YAML's numbers and truths are texts here, as they are for Go.
@@ -291,7 +289,7 @@ mod tests {
             ("workloads: []", "several workloads"),
             ("lifecycle: cron", "lifecycle must be"),
             ("copies: 0", "copies must be"),
-            ("copies: 3", "not there yet"),
+            ("copies: many", "copies must be"),
             ("tags: [a]", "tags must be"),
             ("triggers: a\nstart_request: {triggers: [b]}", "triggers stands at the top"),
             ("{\"name\": ", "EOF"),

@@ -157,6 +157,10 @@ fn by_nexfile(nexfile: Nexfile) -> Result<(StartWorkloadRequest, Tags), CliError
         return Err(CliError::usage(format!("{path} names a file to upload"))
             .hint(format!("nex run {path}")));
     }
+    if nexfile.copies.is_some_and(|copies| copies > 1) {
+        return Err(CliError::usage(format!("{path} wants copies, and this command starts one"))
+            .hint("leave copies out, and then: nex scale NAME N"));
+    }
     let workload_lifecycle = nexfile.lifecycle_or_usual();
     let request = StartWorkloadRequest {
         description: nexfile.description,

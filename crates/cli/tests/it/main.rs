@@ -56,6 +56,7 @@ mod j34_two_accounts;
 mod j35_replacing;
 mod j36_restored;
 mod j37_kills;
+mod j40_namespaces;
 mod killed;
 mod liars;
 mod lists;

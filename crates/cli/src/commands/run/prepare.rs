@@ -59,6 +59,7 @@ pub(super) fn with_nexfile(args: RunArgs) -> Result<RunArgs, CliError> {
     tags.extend(args.tags);
     Ok(RunArgs {
         name: args.name.or(nexfile.name.take()),
+        copies: args.copies.or(nexfile.copies),
         job: args.job || nexfile.lifecycle == Some(Lifecycle::Job),
         file: Some(file),
         nexfile: Some(nexfile),
