@@ -156,7 +156,7 @@ pub struct StopRequest {
     /// `SIGTERM` (default), `SIGINT`, `SIGHUP` or `SIGQUIT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<StopSignal>,
-    /// Go duration until the whole tree is killed; default `10s`.
+    /// Go duration until the whole tree is killed; default `10s`, at most `10m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<String>,
 }

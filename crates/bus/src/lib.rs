@@ -24,7 +24,7 @@ pub use async_nats::client::{PublishError, RequestError, RequestErrorKind, Subsc
 pub use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 pub use async_nats::{Client, Message, StatusCode, Subject, Subscriber};
 pub use connection::{ConnectError, Renewer, Settings, connect, connect_renewable};
-pub use link::{LinkClock, Mark};
+pub use link::{LinkClock, Mark, is_connected};
 pub use pool::{Lease, Pool};
 pub use round_trip::{ROUND_TRIP_BOUND, round_trip};
 pub use snapshot::{Entry, SnapshotError, buckets, snapshot};

@@ -40,7 +40,7 @@ impl LinkClock {
                 () = token.cancelled() => return,
             }
             let now = Instant::now();
-            self.add(deaf_for(now - last, client.connection_state() == State::Connected));
+            self.add(deaf_for(now - last, is_connected(&client)));
             last = now;
         }
     }
@@ -66,6 +66,12 @@ impl LinkClock {
         let milliseconds = u64::try_from(deaf.as_millis()).unwrap_or(u64::MAX);
         self.deaf.fetch_add(milliseconds, Ordering::Relaxed);
     }
+}
+
+/// Whether something sent now goes out at once.
+#[must_use]
+pub fn is_connected(client: &Client) -> bool {
+    client.connection_state() == State::Connected
 }
 
 /// How much of the time since the last look nothing could be heard.

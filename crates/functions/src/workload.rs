@@ -117,7 +117,7 @@ impl Workload for Function {
         }
     }
 
-    fn renew(&self, connection: &NatsConnectionData) {
+    async fn renew(&self, connection: &NatsConnectionData) {
         if let Err(error) = self.renewer.renew(connection) {
             tracing::error!(%error, "renewed credentials refused");
         }

@@ -1,10 +1,12 @@
 //! Keeps a nexlet registered while its node dies, comes back or is replaced.
 //!
-//! Owns: whether the node is there, registering again with a new one, and the end of an orphan.
+//! Owns: whether the node is there, registering again with a new one or for new credentials, and the end
+//! of an orphan.
 //! Never: interrupts a workload; endpoints and functions go on meanwhile.
 //!
 //! ```text
-//!            PING with a new start time, or two heartbeats that do not list us
+//!            PING with a new start time, two heartbeats that do not list us, or two thirds of the
+//!            credentials' life
 //! there ───────────────────────────────────────────────────────────────────► registering again
 //!   ▲                                                                        │ taken   │ refused, silent
 //!   └────────────────────────────────────────────────────────────────────────┘         └─► pause, again
@@ -12,15 +14,16 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt;
 use nex_api::agent::NODE_START_HEADER;
 use nex_api::node::NodeHeartbeat;
 use nex_api::{decode, subject};
-use nex_bus::{LinkClock, Mark, Message, Subscriber};
+use nex_bus::{LinkClock, Mark, Message, Subscriber, is_connected};
 
 use crate::register::{FIRST_PAUSE, Registered, Registration, longer};
+use crate::renewal::Renewal;
 use crate::restore::restore;
 use crate::run::RunError;
 use crate::server::Server;
@@ -36,6 +39,7 @@ const UNLISTED_BEATS: u32 = 2;
 pub(crate) struct Keeper {
     server: Arc<Server>,
     registration: Registration,
+    renewal: Renewal,
     link: LinkClock,
     pings: Subscriber,
     beats: Subscriber,
@@ -47,17 +51,18 @@ impl Keeper {
     pub(crate) async fn listen(
         server: Arc<Server>,
         registration: Registration,
+        renewal: Renewal,
         link: LinkClock,
-        node_id: &str,
         node_start: Option<String>,
     ) -> Result<Self, RunError> {
         let failed = |error: nex_bus::SubscribeError| RunError::Serve(error.to_string());
+        let node_id = &server.node_id;
         let ping = subject::agent_ping(node_id, &server.agent_id);
         let pings = server.client.subscribe(ping).await.map_err(failed)?;
         let beat = subject::node_heartbeat(node_id);
         let beats = server.client.subscribe(beat).await.map_err(failed)?;
         let node = NodeView::new(node_start, link.mark());
-        Ok(Self { server, registration, link, pings, beats, node })
+        Ok(Self { server, registration, renewal, link, pings, beats, node })
     }
 
     /// Keeps the nexlet registered; returns when the node has been away for `orphan_after`.
@@ -74,7 +79,8 @@ impl Keeper {
                 }
                 _ = ticks.tick() => {}
             }
-            if self.node.is_due(Instant::now()) {
+            let is_aged = self.renewal.is_due(SystemTime::now());
+            if self.node.is_due(is_aged, Instant::now()) {
                 self.register().await;
             }
             if self.link.since(&self.node.heard, Instant::now()) > orphan_after {
@@ -85,9 +91,15 @@ impl Keeper {
 
     async fn register(&mut self) {
         let running = self.server.running();
-        match self.registration.ask(&self.server.client, running).await {
+        // Without a link nothing can be asked over it, and its credentials may have expired.
+        let registered = match is_connected(&self.server.client) {
+            true => self.registration.ask(&self.server.client, running).await,
+            false => self.registration.ask_apart(running).await,
+        };
+        match registered {
             Ok(Registered { reply, node_start }) => {
                 tracing::info!(node.start = node_start, "registered again");
+                self.renewal.take(&reply.connection_data);
                 self.node.taken(node_start, self.link.mark());
                 self.server.beat();
                 restore(&self.server, reply.existing_state);
@@ -152,13 +164,14 @@ impl NodeView {
     }
 
     fn not_taken(&mut self, refused: bool, now: Instant) {
-        self.refused = refused;
+        // Who only wants new credentials is not an orphan without them.
+        self.refused = refused && self.due;
         self.not_before = Some(now + self.pause);
         self.pause = longer(self.pause);
     }
 
-    fn is_due(&self, now: Instant) -> bool {
-        self.due && self.not_before.is_none_or(|moment| now >= moment)
+    fn is_due(&self, is_aged: bool, now: Instant) -> bool {
+        (self.due || is_aged) && self.not_before.is_none_or(|moment| now >= moment)
     }
 
     fn hear(&mut self, now: Mark) {
@@ -193,15 +206,15 @@ mod tests {
         let now = Instant::now();
         node.pinged(Some("first"), link.mark());
         node.pinged(None, link.mark());
-        assert!(!node.is_due(now));
+        assert!(!node.is_due(false, now));
         node.pinged(Some("second"), link.mark());
-        assert!(node.is_due(now));
+        assert!(node.is_due(false, now));
         node.taken(Some("second".to_owned()), link.mark());
         node.pinged(Some("second"), link.mark());
-        assert!(!node.is_due(now + SHORTEST_PAUSE * 2));
+        assert!(!node.is_due(false, now + SHORTEST_PAUSE * 2));
         node.pinged(Some("third"), link.mark());
-        assert!(!node.is_due(now), "not at once again");
-        assert!(node.is_due(now + SHORTEST_PAUSE * 2));
+        assert!(!node.is_due(false, now), "not at once again");
+        assert!(node.is_due(false, now + SHORTEST_PAUSE * 2));
     }
 
     #[test]
@@ -210,9 +223,9 @@ mod tests {
         node.beat(false, link.mark());
         node.beat(true, link.mark());
         node.beat(false, link.mark());
-        assert!(!node.is_due(Instant::now()));
+        assert!(!node.is_due(false, Instant::now()));
         node.beat(false, link.mark());
-        assert!(node.is_due(Instant::now()));
+        assert!(node.is_due(false, Instant::now()));
     }
 
     #[test]
@@ -229,5 +242,17 @@ mod tests {
         let heard = link.since(&node.heard, start + Duration::from_secs(60));
         node.pinged(Some("second"), link.mark());
         assert_eq!(link.since(&node.heard, start + Duration::from_secs(60)), heard);
+    }
+
+    #[test]
+    fn aged_credentials_are_a_reason_and_no_end_of_an_orphan() {
+        let (mut node, link) = view();
+        let now = Instant::now();
+        assert!(node.is_due(true, now));
+        node.not_taken(true, now);
+        assert!(!node.is_due(true, now) && node.is_due(true, now + FIRST_PAUSE));
+        assert!(!node.refused, "the node is there");
+        node.taken(None, link.mark());
+        assert!(!node.is_due(false, now + SHORTEST_PAUSE * 2));
     }
 }

@@ -1,6 +1,7 @@
 //! SDK for nexlets: implement [`Nexlet`], call [`run_process`]. `examples/ticker-nexlet.rs` is one.
 //!
-//! Owns: registration, also again with a new node, the nexlet's micro service, heartbeats, the table of workloads, logs and events.
+//! Owns: registration, also again with a new node or for new credentials, the nexlet's micro service, heartbeats,
+//! the table of workloads, logs and events.
 //! Never: knows what a workload of a type is made of.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -16,6 +17,7 @@ mod logs;
 mod process;
 mod register;
 pub mod remote;
+mod renewal;
 mod restore;
 mod run;
 mod seal;
@@ -32,7 +34,9 @@ pub use nex_bus::seal::{KeyError, SealKey};
 pub use process::{ProcessError, run_process};
 pub use run::{Ending, ORPHAN_AFTER, RunError, RunOptions, run};
 pub use task::{Facts, TaskWorkload};
-pub use workload::{Ended, EventListener, Nexlet, Start, StartFailure, Started, Status, Workload};
+pub use workload::{
+    Ended, EventListener, Nexlet, Start, StartFailure, Started, Status, Workload, creds_file,
+};
 
 /// What a nexlet's own code needs besides the types here.
 pub use async_trait::async_trait;

@@ -1,18 +1,21 @@
-//! REGISTER, asked by the nexlet: at its start, and again when its node is new.
+//! REGISTER, asked by the nexlet: at its start, and again when its node is new or its credentials age.
 //!
 //! Owns: the request, what an answer means, and trying until there is one. Never: starts what the
 //! answer lists.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use nex_api::agent::{NODE_START_HEADER, RegisterAgentRequest, RegisterAgentResponse};
 use nex_api::error::{ERROR_CODE_HEADER, ERROR_HEADER};
-use nex_api::{NatsConnectionData, decode, encode, subject};
+use nex_api::{decode, encode, subject};
 use nex_bus::connection::nexlet_inbox;
-use nex_bus::{Client, ConnectError, Message, Settings, connect, request};
+use nex_bus::{
+    Client, ConnectError, Message, Renewer, Settings, connect, connect_renewable, request,
+};
 
+use crate::Description;
 use crate::run::{RunError, RunOptions};
-use crate::{Description, Nexlet};
 
 const REPLY_BOUND: Duration = Duration::from_secs(10);
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -20,11 +23,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// What one id takes in the request, quotes and comma included, with room to spare.
 const BYTES_PER_ID: usize = 32;
 
-/// What a nexlet says of itself, each time.
-#[derive(Debug, Clone)]
+/// What a nexlet says of itself, each time. `Debug` hides its token.
+#[derive(Clone)]
 pub(crate) struct Registration {
     subject: String,
     request: RegisterAgentRequest,
+    /// With the credentials that serve to register, and for nothing else.
+    settings: Settings,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration").field("subject", &self.subject).finish_non_exhaustive()
+    }
 }
 
 /// The node's answer.
@@ -34,6 +45,15 @@ pub(crate) struct Registered {
     pub(crate) reply: RegisterAgentResponse,
     /// Which life of the node answered; nodes of others do not tell.
     pub(crate) node_start: Option<String>,
+}
+
+/// A nexlet that was taken: its connection, as the node says.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) client: Client,
+    /// Of that connection.
+    pub(crate) renewer: Renewer,
+    pub(crate) registered: Registered,
 }
 
 impl Registration {
@@ -50,7 +70,27 @@ impl Registration {
             supported_lifecycles: Some(description.lifecycles.clone()),
             version: description.version.clone(),
         };
-        Self { subject: subject::register(&options.node_id, &options.agent_id), request }
+        let name = format!("nexlet-{}", description.name);
+        let inbox_prefix = Some(nexlet_inbox(&options.agent_id));
+        let minted = Settings::minted(options.connection.clone(), name);
+        Self {
+            subject: subject::register(&options.node_id, &options.agent_id),
+            request,
+            settings: Settings { inbox_prefix, ..minted },
+        }
+    }
+
+    /// Whether the node lets it register while it is registered.
+    pub(crate) fn has_token(&self) -> bool {
+        self.request.register_token.is_some()
+    }
+
+    /// Asks once over a connection of its own, for when there is none or its credentials have expired.
+    pub(crate) async fn ask_apart(&self, running: Vec<String>) -> Result<Registered, RunError> {
+        let client = connect(&self.settings).await?;
+        let registered = self.ask(&client, running).await;
+        let _already_closed = client.drain().await;
+        registered
     }
 
     /// Asks once; may be called at any time, also to renew credentials. `running` are the workloads
@@ -76,15 +116,13 @@ impl Registration {
 /// Registers, however long NATS is away, and connects with what the node gave; gives up when a
 /// node that could be reached has not taken it for as long as an orphan waits.
 pub(crate) async fn join(
-    nexlet: &dyn Nexlet,
     registration: &Registration,
-    options: &RunOptions,
-) -> Result<(Client, Registered), RunError> {
-    let name = nexlet.describe().name;
+    orphan_after: Duration,
+) -> Result<Joined, RunError> {
     let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
     loop {
         let began = Instant::now();
-        let error = match join_once(&name, registration, options).await {
+        let error = match join_once(registration).await {
             Ok(joined) => return Ok(joined),
             Err(error) => error,
         };
@@ -95,7 +133,7 @@ pub(crate) async fn join(
             }
             _ => waited += began.elapsed() + pause,
         }
-        if waited > options.orphan_after {
+        if waited > orphan_after {
             return Err(error);
         }
         tracing::warn!(%error, again = ?pause, "not registered yet");
@@ -109,24 +147,12 @@ pub(crate) fn longer(pause: Duration) -> Duration {
     (pause * 2).min(LONGEST_PAUSE)
 }
 
-async fn join_once(
-    name: &str,
-    registration: &Registration,
-    options: &RunOptions,
-) -> Result<(Client, Registered), RunError> {
-    let client = connect(&settings(options.connection.clone(), name, &options.agent_id)).await?;
-    let registered = registration.ask(&client, Vec::new()).await;
-    let _already_closed = client.drain().await;
-    let registered = registered?;
-    let client =
-        connect(&settings(registered.reply.connection_data.clone(), name, &options.agent_id))
-            .await?;
-    Ok((client, registered))
-}
-
-fn settings(data: NatsConnectionData, name: &str, agent_id: &str) -> Settings {
-    let inbox_prefix = Some(nexlet_inbox(agent_id));
-    Settings { inbox_prefix, ..Settings::minted(data, format!("nexlet-{name}")) }
+async fn join_once(registration: &Registration) -> Result<Joined, RunError> {
+    let registered = registration.ask_apart(Vec::new()).await?;
+    let data = registered.reply.connection_data.clone();
+    let settings = Settings { data, ..registration.settings.clone() };
+    let (client, renewer) = connect_renewable(&settings).await?;
+    Ok(Joined { client, renewer, registered })
 }
 
 fn header(message: &Message, name: &str) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Starts what a node says should run, after a registration.
+//! Starts what a node says should run, after a registration; what runs gets the credentials that came.
 //!
 //! Owns: how many at once, and that the node is told when it is done. Never: starts what runs, is
 //! being started, or has ended here.

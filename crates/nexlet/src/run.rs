@@ -7,6 +7,7 @@
 //! connect ─► REGISTER ─► connect as agent ─► endpoints ─► first heartbeat ─► serve ─► drain
 //! ```
 
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use tokio::sync::watch;
 use crate::ended::Ended;
 use crate::keeper::Keeper;
 use crate::lameduck::Lameduck;
-use crate::register::{Registration, join};
+use crate::register::{Joined, Registration, join};
+use crate::renewal::Renewal;
 use crate::restore::restore;
 use crate::server::Server;
 use crate::table::Table;
@@ -38,8 +40,8 @@ const STARTS_BOUND: Duration = Duration::from_secs(55);
 /// How long a nexlet goes on without its node.
 pub const ORPHAN_AFTER: Duration = Duration::from_secs(600);
 
-/// What the node gave the process at launch.
-#[derive(Debug, Clone)]
+/// What the node gave the process at launch. `Debug` hides secrets.
+#[derive(Clone)]
 pub struct RunOptions {
     /// The node to register with.
     pub node_id: String,
@@ -53,6 +55,17 @@ pub struct RunOptions {
     pub key: SealKey,
     /// How long it goes on without its node, counted while NATS can be reached; see [`ORPHAN_AFTER`].
     pub orphan_after: Duration,
+}
+
+impl fmt::Debug for RunOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunOptions")
+            .field("node_id", &self.node_id)
+            .field("agent_id", &self.agent_id)
+            .field("connection", &self.connection)
+            .field("orphan_after", &self.orphan_after)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a nexlet ends.
@@ -98,8 +111,8 @@ pub async fn run(
     let description = nexlet.describe();
     description.check()?;
     let registration = Registration::new(&description, &options);
-    let (client, registered) = tokio::select! {
-        joined = join(nexlet.as_ref(), &registration, &options) => joined?,
+    let Joined { client, renewer, registered } = tokio::select! {
+        joined = join(&registration, options.orphan_after) => joined?,
         _ending = &mut shutdown => return Ok(()),
     };
     let link = LinkClock::default();
@@ -107,10 +120,11 @@ pub async fn run(
     tasks.spawn("link clock", OnFailure::EndProcess, watching);
     let server = server(nexlet, &options, client, &tasks);
     let service = start_service(&server, &tasks).await?;
+    let data = &registered.reply.connection_data;
+    let renewal = Renewal::new(renewer, data, registration.has_token());
     let node_start = registered.node_start;
-    let listening =
-        Keeper::listen(Arc::clone(&server), registration, link, &options.node_id, node_start);
-    let keeper = listening.await?;
+    let keeper =
+        Keeper::listen(Arc::clone(&server), registration, renewal, link, node_start).await?;
     restore(&server, registered.reply.existing_state);
     // The node gives up who is silent for as long as an orphan waits.
     let period = (options.orphan_after / 8).clamp(SHORTEST_PERIOD, LONGEST_PERIOD);

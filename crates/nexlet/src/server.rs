@@ -104,8 +104,8 @@ impl Server {
         })
     }
 
-    /// Starts a workload and, when it started, watches for its end. What runs already is left as it
-    /// is; what has ended here is not started again, and its end is told once more.
+    /// Starts a workload and, when it started, watches for its end. What runs already goes on, with the
+    /// credentials that came; what has ended here is not started again, and its end is told once more.
     pub(crate) async fn start(
         self: &Arc<Self>,
         id: Id,
@@ -114,7 +114,10 @@ impl Server {
     ) -> Result<StartWorkloadResponse, StartFailure> {
         let (namespace, name) = identity(&message.request)?;
         let _kept = match self.table.keep(&id) {
-            Place::Runs(entry) => return Ok(started(&id, &entry.name, Vec::new())),
+            Place::Runs(entry) => {
+                entry.workload.renew(&message.workload_creds).await;
+                return Ok(started(&id, &entry.name, Vec::new()));
+            }
             Place::Starting => {
                 let message = format!("{name} is being started already");
                 return Err(StartFailure::new(Code::NodeFailed, message));

@@ -61,7 +61,7 @@ pub trait Workload: Send + Sync + fmt::Debug + 'static {
     async fn stop(&self);
 
     /// Takes the credentials that replace the workload's own before those expire.
-    fn renew(&self, connection: &NatsConnectionData) {
+    async fn renew(&self, connection: &NatsConnectionData) {
         let _connects_no_more = connection;
     }
 
@@ -117,6 +117,14 @@ impl Start {
             .await
             .map_err(|error| StartFailure::new(Code::SpawnFailed, error.to_string()))
     }
+}
+
+/// Text of the `.creds` file that holds these credentials, if they are a JWT and its seed.
+#[must_use]
+pub fn creds_file(connection: &NatsConnectionData) -> Option<String> {
+    let NatsConnectionData { nats_user_jwt, nats_user_seed, .. } = connection;
+    let is_whole = !nats_user_jwt.is_empty() && !nats_user_seed.is_empty();
+    is_whole.then(|| nex_bus::jwt::creds_file(nats_user_jwt, nats_user_seed))
 }
 
 /// A workload that was started.

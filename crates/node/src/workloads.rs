@@ -78,6 +78,11 @@ impl Workloads {
         self.with(|all| all.contains_key(id))
     }
 
+    /// Whether `agent_id` has it, or is starting it.
+    pub(crate) fn is_of(&self, id: &str, agent_id: &str) -> bool {
+        self.with(|all| all.get(id).is_some_and(|entry| entry.workload.agent_id == agent_id))
+    }
+
     /// All that should run, with their requests.
     pub(crate) fn all_started(&self) -> Vec<(String, StartWorkloadRequest)> {
         self.with(|all| {
@@ -154,6 +159,7 @@ mod tests {
         let workloads = Workloads::default();
         workloads.starting("w", of_namespace("a"));
         assert!(workloads.started("w").is_some());
+        assert!(workloads.is_of("w", "n") && !workloads.is_of("w", "m"));
         assert!(workloads.forget_of("w", "b").is_none());
         assert_eq!(workloads.assign("n", "javascript", |_| true).len(), 1);
         assert!(workloads.forget_of("w", "a").is_some());

@@ -10,6 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use nex_api::NatsConnectionData;
 use nex_nexlet::Start;
 
+use crate::credentials;
+
 /// Names the workload to the program, and its processes to Nex, which ends all that carry it.
 pub(crate) const WORKLOAD_ID: &str = "NEX_WORKLOAD_ID";
 
@@ -43,17 +45,21 @@ pub(crate) fn build(
     add("PATH", "/usr/bin:/bin".to_owned());
     // `/home` is for programs in a box of their own; without one, it would be everybody's.
     add("HOME", folder.display().to_string());
-    environment.extend(nats(&start.connection));
+    environment.extend(nats(&start.connection, folder));
     environment.extend(requested);
     Ok(environment)
 }
 
 /// How the program reaches NATS, under the names of the Go nexlet and of NATS clients.
-fn nats(connection: &NatsConnectionData) -> BTreeMap<String, String> {
+fn nats(connection: &NatsConnectionData, folder: &Path) -> BTreeMap<String, String> {
     let servers = connection.nats_servers.join(",");
     let mut variables = BTreeMap::new();
     if !servers.is_empty() {
         variables.insert("NATS_URL".to_owned(), servers.clone());
+    }
+    // What is renewed stands in the file alone: a program's environment cannot be changed.
+    if let Some(path) = credentials::path(folder, connection) {
+        variables.insert("NATS_CREDS".to_owned(), path.display().to_string());
     }
     let jwt = STANDARD.encode(&connection.nats_user_jwt);
     variables.insert("NEX_WORKLOAD_NATS_SERVERS".to_owned(), servers);
@@ -92,14 +98,17 @@ mod tests {
             nats_user_jwt: "e.y.J".to_owned(),
             ..NatsConnectionData::default()
         };
+        let folder = Path::new("/run/w");
         let expected = map(&[
+            ("NATS_CREDS", "/run/w/nats.creds"),
             ("NATS_URL", "nats://a:1,nats://b:2"),
             ("NEX_WORKLOAD_NATS_B64_JWT", "ZS55Lko="),
             ("NEX_WORKLOAD_NATS_NKEY", "SUX"),
             ("NEX_WORKLOAD_NATS_SERVERS", "nats://a:1,nats://b:2"),
         ]);
-        assert_eq!(nats(&connection), expected);
-        assert!(!nats(&NatsConnectionData::default()).contains_key("NATS_URL"));
+        assert_eq!(nats(&connection, folder), expected);
+        let none = nats(&NatsConnectionData::default(), folder);
+        assert!(!none.contains_key("NATS_URL") && !none.contains_key("NATS_CREDS"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod credentials;
 mod environment;
 #[doc(hidden)]
 pub mod fuzz;

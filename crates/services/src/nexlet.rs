@@ -16,9 +16,9 @@ use nex_api::workload::{Lifecycle, fact};
 use nex_artifact::{Artifact, Store, check_static_file};
 use nex_nexlet::{Description, Ingress, Nexlet, Start, StartFailure, Started};
 use nex_sandbox::{Program, Spawner, Tasks};
-use nex_types::{Id, WorkloadName};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::credentials;
 use crate::environment;
 use crate::plan::{self, Plan};
 use crate::programs::{self, RunFolder};
@@ -106,16 +106,22 @@ impl NativeNexlet {
         }
     }
 
+    /// The program and its credentials, in a folder of its own.
     async fn place(
         &self,
-        id: &Id,
-        name: &WorkloadName,
+        start: &Start,
         artifact: &Artifact,
     ) -> Result<(RunFolder, PathBuf), StartFailure> {
         let (run_dir, verified) = (self.run_dir.clone(), artifact.path.clone());
-        let (id, name) = (id.clone(), name.clone());
+        let (id, name) = (start.id.clone(), start.name.clone());
+        let connection = start.connection.clone();
         // When the start is given up meanwhile, the folder is dropped there, and so removed.
-        blocking(move || RunFolder::with_program(&run_dir, &id, &name, &verified)).await
+        blocking(move || {
+            let (folder, program) = RunFolder::with_program(&run_dir, &id, &name, &verified)?;
+            credentials::write(folder.path(), &connection)?;
+            Ok((folder, program))
+        })
+        .await
     }
 }
 
@@ -138,7 +144,7 @@ impl Nexlet for NativeNexlet {
         let folder = programs::folder_of(&self.run_dir, &start.id);
         let environment = environment(&start, &plan, &self.node_id, &folder)?;
         let artifact = self.obtain(&start, &plan).await?;
-        let (folder, path) = self.place(&start.id, &start.name, &artifact).await?;
+        let (folder, path) = self.place(&start, &artifact).await?;
         let program = Program {
             args: plan.argv.clone(),
             environment,

@@ -15,6 +15,7 @@ use nex_sandbox::Signal;
 use nex_types::{Digest, parse_go};
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+const LONGEST_GRACE: Duration = Duration::from_secs(600);
 
 /// A request whose every part was understood. `Debug` hides what may be secret.
 pub(crate) struct Plan {
@@ -81,6 +82,9 @@ impl StopPlan {
                 parse_go(&text).map_err(|error| invalid(format!("stop.grace: {error}")))?
             }
         };
+        if grace > LONGEST_GRACE {
+            return Err(invalid("stop.grace: 10m is the longest"));
+        }
         Ok(Self { signal, grace })
     }
 }
@@ -149,6 +153,7 @@ mod tests {
             (r#"{"uri":"x","enviroment":{}}"#, "enviroment"),
             (r#"{"uri":"x","digest":"md5:0"}"#, "digest"),
             (r#"{"uri":"x","stop":{"grace":"soon"}}"#, "stop.grace"),
+            (r#"{"uri":"x","stop":{"grace":"601s"}}"#, "10m is the longest"),
             (r#"{"uri":"x","stop":{"signal":"SIGKILL"}}"#, "SIGKILL"),
             (r#"{"uri":"x","argv":["a\u0000b"]}"#, "argv"),
         ] {

@@ -11,11 +11,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{self, Either};
+use nex_api::NatsConnectionData;
 use nex_api::event::StopError;
 use nex_api::log::Stream;
 use nex_api::workload::{WorkloadState, fact};
@@ -26,6 +27,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::credentials;
 use crate::output;
 use crate::plan::StopPlan;
 use crate::programs::RunFolder;
@@ -60,6 +62,8 @@ pub(crate) struct NativeWorkload {
     stop: CancellationToken,
     facts: BTreeMap<String, String>,
     port: Option<u16>,
+    /// Where its credentials are, for as long as it lives.
+    folder: Weak<RunFolder>,
     _kill: DropGuard,
 }
 
@@ -121,6 +125,16 @@ impl Workload for NativeWorkload {
         let _owner_gone = state.wait_for(|state| *state != State::Running).await;
     }
 
+    async fn renew(&self, connection: &NatsConnectionData) {
+        let Some(folder) = self.folder.upgrade() else { return };
+        let connection = connection.clone();
+        let writing = move || credentials::write(folder.path(), &connection);
+        let written = tokio::task::spawn_blocking(writing).await.map_err(io::Error::other);
+        if let Err(error) = written.and_then(|written| written) {
+            tracing::error!(%error, "renewed credentials not written");
+        }
+    }
+
     fn port(&self) -> Option<u16> {
         self.port
     }
@@ -147,6 +161,7 @@ async fn own(
     ready: oneshot::Sender<io::Result<NativeWorkload>>,
 ) {
     let Launch { program, marker, folder, stop: plan, logs, mut facts, port } = launch;
+    let folder = Arc::new(folder);
     let child = match spawn(&spawner, program).await {
         Ok(child) => child,
         Err(error) => {
@@ -160,7 +175,9 @@ async fn own(
     let orders = Orders { plan, stop: CancellationToken::new(), kill: kill.clone() };
     let (stop, _kill) = (orders.stop.clone(), kill.drop_guard());
     // A handle that nobody takes comes back; dropped here and now, it kills.
-    drop(ready.send(Ok(NativeWorkload { state: seen, stop, facts, port, _kill })));
+    let weak = Arc::downgrade(&folder);
+    let workload = NativeWorkload { state: seen, stop, facts, port, folder: weak, _kill };
+    drop(ready.send(Ok(workload)));
     let ended = run(child, marker, &orders, &logs, &state).await;
     remove(folder).await;
     state.send_replace(State::Ended(ended));
@@ -257,7 +274,7 @@ fn judge(manner: Manner, exit: Option<Exit>) -> Ended {
     Ended { error, facts: facts.into_iter().collect() }
 }
 
-async fn remove(folder: RunFolder) {
+async fn remove(folder: Arc<RunFolder>) {
     let _removed = tokio::task::spawn_blocking(move || drop(folder)).await;
 }
 

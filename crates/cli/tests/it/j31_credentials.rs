@@ -17,7 +17,8 @@ use crate::world::{SOON, World, assert_refused, json_of, text};
 
 const AGENT: &str = "WvLS2fm0rYuHFVcv9jR5gk";
 
-async fn world(operator: &Operator) -> World {
+/// A node with a signing key and a policy, and more arguments of `nex up`.
+pub(crate) async fn world(operator: &Operator, arguments: &[&str]) -> World {
     let server = NatsServer::options().operator(operator).start().await;
     let policy = json!({
         "default": {"subscribe": ["js.>", "svc.>"], "publish": ["out.>"]},
@@ -30,7 +31,8 @@ async fn world(operator: &Operator) -> World {
         .environment("NATS_CREDS", &creds.display().to_string())
         .environment("NEX_ISSUER_SIGNING_KEY", &format!("@{}", seed.display()))
         .arguments(["--issuer-signing-key-root-account", &operator.a.public()])
-        .arguments(["--policy", &policy.display().to_string()]);
+        .arguments(["--policy", &policy.display().to_string()])
+        .arguments(arguments);
     let client = server.client_with(&operator.a.creds()).await;
     World::started(server, options, client).await
 }
@@ -38,7 +40,7 @@ async fn world(operator: &Operator) -> World {
 #[tokio::test]
 async fn j31_a_function_and_a_service_work_with_what_is_minted() {
     let operator = Operator::new();
-    let world = world(&operator).await;
+    let world = world(&operator, &[]).await;
     let mut logs = world.follow(&["logs", "-f"]).await;
     let mut events =
         world.client.subscribe("$NEX.FEED.default.events.WORKLOADSTARTED").await.unwrap();
@@ -83,7 +85,7 @@ async fn j31_a_function_and_a_service_work_with_what_is_minted() {
 #[tokio::test]
 async fn j31_what_a_workload_may_not_reach_the_server_refuses() {
     let operator = Operator::new();
-    let world = world(&operator).await;
+    let world = world(&operator, &[]).await;
     let node = world.node_id().await;
     let agent = register(&world, &node).await;
     let (nexlet, mut nexlet_errors) = connect(&world, &agent).await;

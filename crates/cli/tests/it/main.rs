@@ -51,6 +51,7 @@ mod j30_node_killed;
 mod j30_state;
 mod j31_credentials;
 mod j31_issuers;
+mod j31_renewal;
 mod j32_foreign_nexlet;
 mod j34_two_accounts;
 mod j35_replacing;

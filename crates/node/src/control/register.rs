@@ -61,9 +61,17 @@ pub(super) async fn answer(shared: &Arc<Shared>, agent_id: &str, body: &[u8]) ->
         Err(error) => return refuse(500, "failed to mint nats connection", &error.to_string()),
     };
     let (existing_state, mut rest) = restore::split(shared, agent_id, &kind);
-    let is_on_record = |id: &String| existing_state.contains_key(id) || rest.contains_key(id);
+    // On record is also what is being started there, and what a lame duck has no more for it.
+    let is_on_record = |id: &String| {
+        existing_state.contains_key(id)
+            || rest.contains_key(id)
+            || shared.workloads.is_of(id, agent_id)
+    };
     let unknown = running.iter().filter(|id| !is_on_record(id)).cloned().collect();
-    rest.retain(|id, _| !running.contains(id));
+    // What runs needs nothing but the credentials that replace its own, if those have an end.
+    if connection_data.nats_user_jwt.is_empty() {
+        rest.retain(|id, _| !running.contains(id));
+    }
     settle(shared, agent_id, unknown, rest);
     let answer = Answer::ok(&RegisterAgentResponse {
         connection_data,

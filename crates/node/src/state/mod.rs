@@ -170,6 +170,11 @@ impl State {
         self.workloads.has(id)
     }
 
+    /// Whether `agent_id` has it, or is starting it.
+    pub(crate) fn is_of(&self, id: &str, agent_id: &str) -> bool {
+        self.workloads.is_of(id, agent_id)
+    }
+
     pub(crate) fn namespace_of(&self, id: &str) -> Option<String> {
         self.workloads.namespace_of(id)
     }

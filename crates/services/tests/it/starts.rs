@@ -108,7 +108,7 @@ async fn a_start_that_is_given_up_leaves_nothing() {
 #[tokio::test]
 async fn programs_end_with_their_nexlet() {
     let fixture = Fixture::new().await;
-    let start = fixture.program(&["stubborn"], &json!({ "stop": { "grace": "1h" } }));
+    let start = fixture.program(&["stubborn"], &json!({ "stop": { "grace": "10m" } }));
     let mut stdout = fixture.lines(&start, Stream::Stdout).await;
     let id = start.id.clone();
     let workload = fixture.start(start).await;
