@@ -5,6 +5,8 @@
 //!
 //! A reply subject is a stranger's text: only inboxes and plain subjects are answered.
 
+mod gate;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +21,11 @@ use nex_api::error::{ERROR_CODE_HEADER, ERROR_HEADER, INTERNAL};
 use nex_api::{Code, ErrorBody, encode};
 use nex_sandbox::{OnFailure, Tasks};
 use nex_types::{Id, may_answer};
-use tokio::sync::Semaphore;
 
 use crate::{ROUND_TRIP_BOUND, round_trip};
 
-/// Requests of one service that may run at once; more are refused at once with 503.
-const CONCURRENT_REQUESTS: usize = 256;
+use gate::Gate;
+
 /// Longer than any handler's own bound (a start takes at most 60 s); what passes it is answered 500.
 const HANDLER_BOUND: Duration = Duration::from_secs(70);
 
@@ -145,7 +146,6 @@ pub async fn serve(
         .description(info.description)
         .start(info.name, info.version)
         .await?;
-    let permits = Arc::new(Semaphore::new(CONCURRENT_REQUESTS));
     for endpoint in endpoints {
         let requests = service
             .endpoint_builder()
@@ -153,13 +153,7 @@ pub async fn serve(
             .queue_group(endpoint.queue_group)
             .add(endpoint.subject)
             .await?;
-        let reader = read(
-            endpoint.name,
-            requests,
-            Arc::clone(&handler),
-            Arc::clone(&permits),
-            tasks.clone(),
-        );
+        let reader = read(endpoint.name, requests, Arc::clone(&handler), tasks.clone());
         tasks.spawn("service endpoint", OnFailure::Log, reader);
     }
     if !round_trip(client, ROUND_TRIP_BOUND).await {
@@ -188,26 +182,35 @@ pub fn header_map(pairs: &[(String, String)]) -> HeaderMap {
     headers
 }
 
-async fn read(
-    endpoint: &'static str,
-    mut requests: NatsEndpoint,
-    handler: Handler,
-    permits: Arc<Semaphore>,
-    tasks: Tasks,
-) {
+async fn read(endpoint: &'static str, mut requests: NatsEndpoint, handler: Handler, tasks: Tasks) {
+    let gate = Arc::new(Gate::new(endpoint));
     while let Some(request) = requests.next().await {
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            let busy = Answer::error(503, "too many requests at once", "busy", Code::NodeFailed);
-            tasks.spawn("refuse", OnFailure::Log, respond(request, busy));
+        let Some(place) = gate.enter() else {
+            gate.refused(&tasks);
+            tasks.spawn("refuse", OnFailure::Log, respond(request, busy()));
             continue;
         };
-        let handler = Arc::clone(&handler);
+        let (handler, gate, counted) = (Arc::clone(&handler), Arc::clone(&gate), tasks.clone());
         tasks.spawn("request", OnFailure::Log, async move {
+            let Some(permit) = gate.pass(place).await else {
+                gate.refused(&counted);
+                return respond(request, busy()).await;
+            };
             let answer = run(endpoint, &request, &handler).await;
             respond(request, answer).await;
             drop(permit);
         });
     }
+}
+
+/// What a request beyond the bounds is told; the log tells how many there were.
+fn busy() -> Answer {
+    let body = ErrorBody {
+        error_id: Id::random().to_string(),
+        error: INTERNAL.to_owned(),
+        code: Some(Code::NodeFailed.to_string()),
+    };
+    Answer::error_with_body("503", "too many requests at once", encode(&body))
 }
 
 async fn run(endpoint: &'static str, request: &NatsRequest, handler: &Handler) -> Answer {

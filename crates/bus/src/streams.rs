@@ -34,6 +34,14 @@ pub(crate) fn context(client: &Client) -> jetstream::Context {
     context
 }
 
+/// The subject of a question to JetStream, in the domain of this process.
+pub(crate) fn api_subject(question: &str) -> String {
+    match DOMAIN.get() {
+        Some(domain) => format!("$JS.{domain}.API.{question}"),
+        None => format!("$JS.API.{question}"),
+    }
+}
+
 /// Whether this account has JetStream.
 pub async fn has_jetstream(client: &Client) -> bool {
     context(client).query_account().await.is_ok()

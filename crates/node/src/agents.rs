@@ -16,6 +16,9 @@ use nex_policy::health::{Health, judge};
 
 use crate::schema::Schema;
 
+/// Registrations that the node holds of nexlets that it did not launch itself.
+const MOST_AGENTS: usize = 256;
+
 /// One registration.
 #[derive(Debug, Clone)]
 pub(crate) struct Agent {
@@ -102,6 +105,8 @@ pub(crate) enum Refused {
     Token(String),
     #[error("agent id {0} is registered with another type")]
     Type(String),
+    #[error("the node has {MOST_AGENTS} agents and takes no more")]
+    Full,
 }
 
 /// What a registration changed.
@@ -241,6 +246,9 @@ impl Agents {
             }
             if known.is_some_and(|known| known.register_type != agent.register_type) {
                 return Err(Refused::Type(id.to_owned()));
+            }
+            if known.is_none() && !knows_token && inner.agents.len() >= MOST_AGENTS {
+                return Err(Refused::Full);
             }
             if let Some(old) = inner.heirs.remove(id) {
                 inner.retired.insert(old);
@@ -398,6 +406,20 @@ mod tests {
         let stray = agents.register("a", Some("token"), agent());
         assert_eq!(stray, Err(Refused::Token("a".to_owned())));
         assert!(agents.register("a", None, agent()).is_ok(), "a foreign one has none");
+    }
+
+    #[test]
+    fn strangers_do_not_fill_the_table_without_end() {
+        let agents = Agents::default();
+        for idx in 0..MOST_AGENTS {
+            assert_eq!(agents.register(&idx.to_string(), None, agent()), Ok(Registered::New));
+        }
+        assert_eq!(agents.register("one more", None, agent()), Err(Refused::Full));
+        agents.launched("ours", "native", "token");
+        assert_eq!(agents.register("ours", Some("token"), agent()), Ok(Registered::New));
+        agents.forget("0");
+        agents.forget("1");
+        assert_eq!(agents.register("one more", None, agent()), Ok(Registered::New));
     }
 
     #[test]

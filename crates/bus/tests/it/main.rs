@@ -9,3 +9,4 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod expiry;
+mod snapshot;

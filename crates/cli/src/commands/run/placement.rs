@@ -43,11 +43,12 @@ pub(crate) async fn deploy_in(
         Placement::Nobody => Err(nobody(client, kind, request.workload_lifecycle, tags).await),
         Placement::NotThisLifecycle(offers) => {
             let offers: Vec<&str> = offers.iter().map(|lifecycle| lifecycle.as_str()).collect();
-            let message = format!(
-                "agent does not support requested lifecycle: {kind} takes {}, not {}",
-                offers.join(" and "),
-                request.workload_lifecycle
-            );
+            let wanted = request.workload_lifecycle;
+            let why = match offers.as_slice() {
+                [] => format!("the {kind} nexlet does not say that it takes {wanted}"),
+                _ => format!("{kind} takes {}, not {wanted}", offers.join(" and ")),
+            };
+            let message = format!("agent does not support requested lifecycle: {why}");
             Err(CliError::usage(message).hint("choose another with: --lifecycle LIFECYCLE"))
         }
     }
