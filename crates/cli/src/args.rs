@@ -49,7 +49,7 @@ pub(crate) struct Globals {
     #[arg(short = 'n', long, global = true, env = "NEX_NAMESPACE")]
     pub(crate) namespace: Option<String>,
     /// Where the node keeps its identity and its data [default: /var/lib/nex for root, else ~/.local/state/nex]
-    #[arg(long, global = true, env = "NEX_STATE_DIR", value_name = "DIR")]
+    #[arg(long, global = true, env = "NEX_STATE_DIR", hide_env_values = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// JSON configuration file, before ./config.json, ~/.config/nex/config.json and /etc/nex/config.json
     #[arg(long, global = true, value_name = "FILE")]

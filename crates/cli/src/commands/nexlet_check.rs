@@ -41,7 +41,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     env: Vec<String>,
     /// The nats-server binary to run when no server is named [default: found on PATH or in the state directory]
-    #[arg(long, env = "NEX_NATS_SERVER", value_name = "FILE")]
+    #[arg(long, env = "NEX_NATS_SERVER", hide_env_values = true, value_name = "FILE")]
     nats_server: Option<PathBuf>,
     /// The nexlet and its arguments, after `--`
     #[arg(last = true, required = true, num_args = 1.., value_name = "PROGRAM")]

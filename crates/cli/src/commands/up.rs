@@ -31,7 +31,7 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "NEX_NATS_PORT", value_name = "PORT")]
     nats_port: Option<u16>,
     /// The nats-server binary to run [default: found on PATH or in the state directory]
-    #[arg(long, env = "NEX_NATS_SERVER", value_name = "FILE")]
+    #[arg(long, env = "NEX_NATS_SERVER", hide_env_values = true, value_name = "FILE")]
     nats_server: Option<PathBuf>,
 }
 
