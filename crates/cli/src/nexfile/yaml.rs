@@ -117,7 +117,7 @@ mod tests {
             ("---\na: 1\n---\nb: 1\n", "a second document at line"),
             ("[a]: 1", "a key that is no text"),
             ("", "it is empty"),
-            ("a: [", "line 1"),
+            ("a: [", "did not find expected node content at byte 4 line 2"),
             (&deep, "level"),
         ] {
             let error = parse(text).unwrap_err();
