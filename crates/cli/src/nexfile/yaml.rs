@@ -118,7 +118,7 @@ mod tests {
             ("[a]: 1", "a key that is no text"),
             ("", "it is empty"),
             ("a: [", "did not find expected node content at byte 4 line 2"),
-            (&deep, "level"),
+            (&deep, "recursion limit"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(says), "no {says:?} in {error:?}");
