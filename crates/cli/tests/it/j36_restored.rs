@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use nex_testkit::{NatsServer, eventually};
+use nex_testkit::{NatsServer, ServerOptions, eventually};
 use serde_json::{Value, json};
 
 use crate::control_deploy::{bid, deploy_body};
@@ -42,9 +42,18 @@ async fn listed(world: &World, many: usize) -> Result<Vec<String>, String> {
 }
 
 #[tokio::test]
-async fn many_functions_are_all_back_once() {
+async fn j36_many_functions_are_all_back_once_with_small_messages() {
+    Box::pin(all_are_back_once(NatsServer::options().max_payload(64 * 1024))).await;
+}
+
+#[tokio::test]
+async fn j36_many_functions_are_all_back_once_with_usual_messages() {
+    Box::pin(all_are_back_once(NatsServer::options())).await;
+}
+
+async fn all_are_back_once(server: ServerOptions) {
     let many = how_many();
-    let mut world = World::on(NatsServer::options().max_payload(64 * 1024)).await;
+    let mut world = World::on(server).await;
     let start = Instant::now();
     let ids: BTreeSet<String> = futures::stream::iter(0..many)
         .map(|number| {
