@@ -3,7 +3,7 @@
 //! Owns: how a bucket is read, the last value of each key. Never: writes; the clock of this machine
 //! plays no part.
 //!
-//! A bucket is read in pages by direct gets, which take a tenth of a consumer's time. Any replica may
+//! A bucket is read in pages by direct gets, which leave nothing behind on the server. Any replica may
 //! answer those, also one that has not heard of the last write yet; so a bucket with several replicas
 //! is read through a consumer, at its leader, and with one replica what was acknowledged is seen.
 //! (A mirror with `mirror_direct` would answer too; Nex makes none.)

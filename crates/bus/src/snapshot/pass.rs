@@ -1,10 +1,11 @@
 //! A bucket read through an ordered consumer, for servers and buckets without direct gets.
 //!
-//! Owns: one pass over the last message of each key. Never: leaves the consumer behind.
+//! Owns: one pass over the last message of each key. Never: leaves the consumer of a pass behind, which
+//! would slow the bucket down for everybody until the server clears it away.
 
 use async_nats::Client;
 use async_nats::jetstream::consumer::push::OrderedConfig;
-use async_nats::jetstream::consumer::{DeliverPolicy, ReplayPolicy};
+use async_nats::jetstream::consumer::{Consumer, DeliverPolicy, ReplayPolicy};
 use futures::StreamExt;
 use nex_api::Time;
 
@@ -31,6 +32,18 @@ pub(super) async fn read(
         ..OrderedConfig::default()
     };
     let consumer = stream.create_consumer(config).await.map_err(|error| other(bucket, &error))?;
+    let name = consumer.cached_info().name.clone();
+    let entries = pass(consumer, bucket, &prefix, now).await;
+    let _gone_later_then = stream.delete_consumer(&name).await;
+    entries
+}
+
+async fn pass(
+    consumer: Consumer<OrderedConfig>,
+    bucket: &str,
+    prefix: &str,
+    now: Time,
+) -> Result<Vec<Entry>, SnapshotError> {
     let mut n_left = consumer.cached_info().num_pending;
     let mut messages = consumer.messages().await.map_err(|error| other(bucket, &error))?;
     let mut entries = Vec::new();
@@ -44,7 +57,7 @@ pub(super) async fn read(
         })?;
         n_left = info.pending;
         let is_marker = message.headers.as_ref().is_some_and(|h| h.get(OPERATION_HEADER).is_some());
-        let Some(key) = message.subject.strip_prefix(&prefix).filter(|_| !is_marker) else {
+        let Some(key) = message.subject.strip_prefix(prefix).filter(|_| !is_marker) else {
             continue;
         };
         let written = Time::from_unix_nanos(info.published.unix_timestamp_nanos());

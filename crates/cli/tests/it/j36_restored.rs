@@ -51,6 +51,7 @@ async fn j36_many_functions_are_all_back_once_with_usual_messages() {
     Box::pin(all_are_back_once(NatsServer::options())).await;
 }
 
+#[expect(clippy::print_stderr, reason = "figures to read by hand")]
 async fn all_are_back_once(server: ServerOptions) {
     let many = how_many();
     let mut world = World::on(server).await;
