@@ -6,6 +6,7 @@
 //! [`GuestThreads`], `reply` answers. [`FunctionNexlet`] is the door through which functions come in.
 #![forbid(unsafe_code)]
 
+pub mod host;
 pub mod runtime;
 
 mod admission;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::host::Host;
+
 /// Prepares guests. One engine serves every function of a nexlet.
 #[async_trait]
 pub trait Engine: Send + Sync + fmt::Debug + 'static {
@@ -65,6 +67,8 @@ pub struct GuestSpec {
     pub timeout: Duration,
     /// `None`: the engine's default for the shape (JavaScript and reactors reuse, commands are fresh).
     pub instances: Option<Instances>,
+    /// What the guest may ask of the world.
+    pub host: Arc<Host>,
     /// Where `console.*`, stdout and stderr go, line by line, while the guest runs.
     pub logs: Arc<dyn GuestLog>,
 }

@@ -89,6 +89,7 @@ async fn prepare(
         memory: checked.limits.memory,
         timeout: checked.limits.timeout,
         instances: checked.instances,
+        host: Arc::default(),
         logs: Arc::new(FeedLog(start.logs.clone())),
     };
     let guest = deploy(options, spec).await?;

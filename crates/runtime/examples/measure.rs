@@ -159,6 +159,7 @@ fn spec(language: Language, source: &[u8]) -> GuestSpec {
         memory: 64 * 1024 * 1024,
         timeout: Duration::from_secs(4),
         instances: None,
+        host: Arc::default(),
         logs: Arc::new(Silent),
     }
 }

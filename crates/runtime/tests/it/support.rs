@@ -73,6 +73,7 @@ fn setup(language: Language, source: Bytes) -> Setup {
         memory: 64 * 1024 * 1024,
         timeout: Duration::from_secs(4),
         instances: None,
+        host: Arc::default(),
         logs: Arc::clone(&log) as Arc<dyn GuestLog>,
     };
     Setup { spec, log }

@@ -1,0 +1,56 @@
+//! Host services: what a guest may ask of the world (spec: functions, section 5).
+//!
+//! Owns: the operations, the same for every kind of guest, and what bounds them: scope, allow lists and
+//! sizes. Never: trusts a name, a subject or an address that a guest gives, or lets a guest say whose it is.
+//!
+//! One file per service. The engines translate: `runtime/src/javascript` from its operations,
+//! `runtime/src/component` from WIT interfaces. An operation ends when its future is dropped, which the
+//! engine does at the call's deadline.
+
+mod http;
+mod key_value;
+mod messaging;
+mod objects;
+
+use std::collections::BTreeMap;
+
+pub use http::{Body, Http, Request, Response};
+pub use key_value::{Entry, KeyValue, Operation, Page};
+pub use messaging::{Headers, Message, Messaging, Until};
+pub use objects::{ObjectInfo, ObjectPage, Objects};
+
+/// The services of one workload.
+#[derive(Debug, Default)]
+pub struct Host {
+    /// `None`: not allowed here; so with the others.
+    pub key_value: Option<KeyValue>,
+    pub objects: Option<Objects>,
+    pub messaging: Option<Messaging>,
+    pub http: Option<Http>,
+    /// What `wasi:config` shows: the request's environment.
+    pub config: BTreeMap<String, String>,
+}
+
+/// Why an operation did not end well. A missing key or object is no error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// The service is switched off for this workload, or the name, subject or address is not allowed;
+    /// the message names the setting.
+    #[error("{0}")]
+    Denied(String),
+    /// The argument can never work: an invalid key, a value that is too large.
+    #[error("{0}")]
+    Invalid(String),
+    /// The revision is not the one that was expected, or the key is there already.
+    #[error("{0}")]
+    Conflict(String),
+    /// The bucket is full.
+    #[error("{0}")]
+    Full(String),
+    /// Nobody answered, or not in time.
+    #[error("{0}")]
+    NoAnswer(String),
+    /// Everything else.
+    #[error("{0}")]
+    Failed(String),
+}
