@@ -31,9 +31,13 @@ fn javascript(root: &Path) -> Result<()> {
         .env("AR_wasm32_unknown_unknown", "llvm-ar")
         .env("CFLAGS_wasm32_unknown_unknown", flags);
     finish(build)?;
-    let mut snapshot = command(root, "cargo");
+    // The whole workspace, so that its dependencies are built with the features that everything else has.
+    let mut build = command(root, "cargo");
+    build.args(["build", "--release", "--workspace", "--example", "snapshot"]);
+    finish(build)?;
+    let program = root.join("target/release/examples/snapshot");
+    let mut snapshot = Command::new(program);
     snapshot
-        .args(["run", "--release", "--package", "nex-runtime", "--example", "snapshot", "--"])
         .arg(sources.join("target").join(TARGET).join("release/nex_js_guest.wasm"))
         .arg(sources.join("nex_js_guest.wasm"));
     finish(snapshot)?;

@@ -37,7 +37,8 @@ pub(crate) fn start(globals: &Globals, is_daemon: bool) -> Result<(), CliError> 
         places.push(place(globals, *target, is_daemon)?);
     }
     // The NATS client reports lost connections itself; ours says it with the connection's name.
-    let filter = EnvFilter::new(format!("{level},async_nats=off"));
+    // WASI makes a span of each of a guest's calls, which costs more than the call.
+    let filter = EnvFilter::new(format!("{level},async_nats=off,wasmtime_wasi=off"));
     // Only a second installation fails, and there is none.
     let _installed = tracing_subscriber::registry().with(places).with(filter).try_init();
     Ok(())

@@ -6,22 +6,26 @@
 //! While a slot is free a call goes straight to the guest threads; else it waits in the gate, and the
 //! worker whose call ends takes it. There is no task and no instance per slot while nothing runs.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use nex_bus::Message;
 use nex_nexlet::LogFeed;
 use nex_types::Id;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::GuestThreads;
 use crate::admission::{Entered, Gate};
 use crate::guest_log::FeedLog;
 use crate::limits::Limits;
-use crate::reply::{Caller, Failure, Responder};
+use crate::reply::{Answer, Caller, Failure, Responder};
 use crate::runtime::{Call, CallError, Guest, GuestLog, Level, Reply};
 use crate::stats::Stats;
 
@@ -101,7 +105,8 @@ impl Dispatcher {
             }
         }
         if !to_run.is_empty() {
-            self.guests.spawn_call(fan_out(Arc::clone(self), to_run));
+            to_run.reverse();
+            spawn_batch(self, Batch { jobs: to_run, ..Batch::default() });
         }
         for job in refused {
             self.refuse(job).await;
@@ -118,7 +123,7 @@ impl Dispatcher {
         for job in waiting {
             let caller = self.caller(&job.message);
             self.stats.ended();
-            self.fail(&caller, &job.message, &Failure::Draining).await;
+            self.send(self.failed(&caller, &job.message, &Failure::Draining)).await;
         }
         if tokio::time::timeout(CUT_OFF, self.quiet()).await.is_err() {
             tracing::error!(workload.name = self.responder.workload, "calls left after the drain");
@@ -135,66 +140,93 @@ impl Dispatcher {
         let caller = self.caller(&job.message);
         let failure = Failure::QueueFull { n_waiting, retry_after_secs };
         self.stats.ended();
-        self.fail(&caller, &job.message, &failure).await;
+        self.send(self.failed(&caller, &job.message, &failure)).await;
     }
 
-    async fn run(&self, job: Job) {
+    /// Runs a call to its end. What comes back is to be sent; a call may have been answered before.
+    async fn run(&self, job: Job) -> Option<Answer> {
         let Job { message, received } = job;
         let caller = self.caller(&message);
         let outcome = self.outcome(&message, &caller, received + self.limits.timeout).await;
         // Before the answer, so that who has it and asks for the status finds the function idle.
         self.stats.ended();
-        let failure = match (outcome, &caller) {
-            (Ok(reply), caller) => {
-                if let Some(status) = reply.error_status {
-                    self.stats.failed(status);
-                }
-                match caller {
-                    Caller::Waits(to) => self.responder.reply(to, reply).await.err(),
-                    Caller::Nobody | Caller::Refused => None,
-                }
+        self.answer(&message, &caller, outcome?)
+    }
+
+    fn answer(
+        &self,
+        message: &Message,
+        caller: &Caller,
+        outcome: Result<Reply, Failure>,
+    ) -> Option<Answer> {
+        let answered = outcome.and_then(|reply| {
+            if let Some(status) = reply.error_status {
+                self.stats.failed(status);
             }
-            (Err(failure), _) => Some(failure),
-        };
-        if let Some(failure) = failure {
-            self.fail(&caller, &message, &failure).await;
+            match caller {
+                Caller::Waits(to) => self.responder.reply(to, reply).map(Some),
+                Caller::Nobody | Caller::Refused => Ok(None),
+            }
+        });
+        answered.unwrap_or_else(|failure| self.failed(caller, message, &failure))
+    }
+
+    async fn send(&self, answers: impl IntoIterator<Item = Answer>) {
+        for answer in answers {
+            self.responder.send(answer).await;
         }
     }
 
+    /// `None`: the call was answered before it ended.
     async fn outcome(
         &self,
         message: &Message,
         caller: &Caller,
         deadline: Instant,
-    ) -> Result<Reply, Failure> {
+    ) -> Option<Result<Reply, Failure>> {
         if self.cut_off.is_cancelled() {
-            return Err(Failure::Draining);
+            return Some(Err(Failure::Draining));
         }
         let began = Instant::now();
         if began >= deadline {
-            return Err(Failure::Expired);
+            return Some(Err(Failure::Expired));
         }
-        let outcome = self.call(to_call(message, caller, deadline), deadline).await;
+        let outcome = self.call(message, caller, deadline).await;
         self.stats.ran(began.elapsed());
         outcome
     }
 
-    async fn call(&self, call: Call, deadline: Instant) -> Result<Reply, Failure> {
+    async fn call(
+        &self,
+        message: &Message,
+        caller: &Caller,
+        deadline: Instant,
+    ) -> Option<Result<Reply, Failure>> {
+        let (early, mut early_reply) = oneshot::channel();
+        let call = to_call(message, caller, deadline, early);
         let mut running = AssertUnwindSafe(self.guest.call(call)).catch_unwind();
-        let overtime = (deadline + OVERTIME).into();
-        // Biased, so that a call that ends at once never touches the timer.
-        tokio::select! {
-            biased;
-            ended = &mut running => match ended {
-                Ok(outcome) => outcome.map_err(Failure::Guest),
-                Err(_panic) => Err(Failure::EnginePanicked),
-            },
-            () = self.cut_off.cancelled() => Err(Failure::Draining),
-            () = tokio::time::sleep_until(overtime) => Err(CallError::DeadlinePassed.into()),
+        // A call that ends at once needs neither timer nor signal.
+        if let Poll::Ready(ended) = futures::poll!(&mut running) {
+            return Some(outcome_of(ended));
         }
+        let mut is_answered = false;
+        let mut overtime = pin!(tokio::time::sleep_until((deadline + OVERTIME).into()));
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                Ok(reply) = &mut early_reply, if !is_answered => {
+                    is_answered = true;
+                    self.send(self.answer(message, caller, Ok(reply))).await;
+                }
+                ended = &mut running => break outcome_of(ended),
+                () = self.cut_off.cancelled() => break Err(Failure::Draining),
+                () = &mut overtime => break Err(CallError::DeadlinePassed.into()),
+            }
+        };
+        (!is_answered).then_some(outcome)
     }
 
-    async fn fail(&self, caller: &Caller, message: &Message, failure: &Failure) {
+    fn failed(&self, caller: &Caller, message: &Message, failure: &Failure) -> Option<Answer> {
         self.stats.failed(failure.status());
         let request_id = Id::random();
         if failure.is_logged() {
@@ -202,8 +234,9 @@ impl Dispatcher {
                 format!("call on {} failed: {failure} (request {request_id})", message.subject);
             self.logs.line(Level::Error, &line);
         }
-        if let Caller::Waits(to) = caller {
-            self.responder.fail(to, failure, &request_id).await;
+        match caller {
+            Caller::Waits(to) => Some(self.responder.failure(to, failure, &request_id)),
+            Caller::Nobody | Caller::Refused => None,
         }
     }
 
@@ -236,32 +269,85 @@ impl Dispatcher {
     }
 }
 
-/// Starts a worker per call. Runs on the guest threads, where a further task is cheap: the way here
-/// from the thread that reads NATS is the dear part, and is gone once for all that came together.
-async fn fan_out(dispatcher: Arc<Dispatcher>, mut jobs: Vec<Job>) {
-    let own = jobs.pop();
-    for job in jobs {
-        dispatcher.guests.spawn_call(work(Arc::clone(&dispatcher), job));
-    }
-    if let Some(job) = own {
-        work(dispatcher, job).await;
-    }
+/// Calls that take longer than this on average are given a task each, so that all threads share them.
+const LONG_CALL: Duration = Duration::from_micros(100);
+/// No answer waits longer than this for those of the calls that came with its own.
+const SENT_TOGETHER: Duration = Duration::from_micros(200);
+
+/// Calls that came together, and the answers of those that have ended.
+#[derive(Debug, Default)]
+struct Batch {
+    /// The next one last.
+    jobs: Vec<Job>,
+    answers: Vec<Answer>,
+    /// Calls that ended and hold their slots until their answers are sent.
+    n_ended: usize,
 }
 
-/// Runs a call and, in the same slot, those that waited for it.
-async fn work(dispatcher: Arc<Dispatcher>, first: Job) {
-    let mut next = Some(first);
-    while let Some(job) = next {
-        dispatcher.run(job).await;
-        next = dispatcher.next_job();
-        if next.is_some() {
-            // Others' calls come in between, also when this function's never pause by themselves.
-            tokio::task::yield_now().await;
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.n_ended == 0
+    }
+
+    /// Sends the answers together: each alone would wake the connection, and the server, for itself.
+    async fn settle(&mut self, dispatcher: &Arc<Dispatcher>) {
+        dispatcher.send(self.answers.drain(..)).await;
+        for _ in 0..std::mem::take(&mut self.n_ended) {
+            if let Some(job) = dispatcher.next_job() {
+                spawn_batch(dispatcher, Self { jobs: vec![job], ..Self::default() });
+            }
         }
     }
 }
 
-fn to_call(message: &Message, caller: &Caller, deadline: Instant) -> Call {
+/// Runs a batch. One task does its calls one after the other while each ends at once, since a task
+/// costs as much as a short call; what waits for something lets the others go on without it.
+async fn run_batch(dispatcher: Arc<Dispatcher>, mut batch: Batch) {
+    batch.settle(&dispatcher).await;
+    if dispatcher.stats.ran_on_average() > LONG_CALL && batch.jobs.len() > 1 {
+        for job in batch.jobs.drain(1..) {
+            spawn_batch(&dispatcher, Batch { jobs: vec![job], ..Batch::default() });
+        }
+    }
+    let mut began = Instant::now();
+    while let Some(job) = batch.jobs.pop() {
+        let mut run = pin!(dispatcher.run(job));
+        let answer = poll_fn(|context| {
+            let polled = run.as_mut().poll(context);
+            if polled.is_pending() && !batch.is_empty() {
+                spawn_batch(&dispatcher, std::mem::take(&mut batch));
+            }
+            polled
+        });
+        let answer = answer.await;
+        batch.answers.extend(answer);
+        batch.n_ended += 1;
+        let now = Instant::now();
+        if batch.jobs.is_empty() || now.duration_since(began) >= SENT_TOGETHER {
+            began = now;
+            batch.settle(&dispatcher).await;
+        }
+    }
+}
+
+fn spawn_batch(dispatcher: &Arc<Dispatcher>, batch: Batch) {
+    let running: BoxFuture<'static, ()> = Box::pin(run_batch(Arc::clone(dispatcher), batch));
+    dispatcher.guests.spawn_call(running);
+}
+
+fn outcome_of(ended: std::thread::Result<Result<Reply, CallError>>) -> Result<Reply, Failure> {
+    match ended {
+        Ok(outcome) => outcome.map_err(Failure::Guest),
+        Err(_panic) => Err(Failure::EnginePanicked),
+    }
+}
+
+fn to_call(
+    message: &Message,
+    caller: &Caller,
+    deadline: Instant,
+    early: oneshot::Sender<Reply>,
+) -> Call {
     let headers = message.headers.as_ref().map_or_else(Vec::new, |headers| {
         let pairs = headers.iter().flat_map(|(name, values)| {
             values.iter().map(move |value| (name.to_string(), value.to_string()))
@@ -269,15 +355,16 @@ fn to_call(message: &Message, caller: &Caller, deadline: Instant) -> Call {
         pairs.collect()
     });
     let reply = match caller {
-        Caller::Waits(subject) => Some(subject.to_string()),
+        Caller::Waits(subject) => Some(subject.as_str().to_owned()),
         Caller::Nobody | Caller::Refused => None,
     };
     Call {
-        subject: message.subject.to_string(),
+        subject: message.subject.as_str().to_owned(),
         payload: message.payload.clone(),
         headers,
         reply,
         deadline,
+        early: Some(early),
     }
 }
 

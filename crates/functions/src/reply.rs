@@ -87,9 +87,10 @@ pub(crate) struct Responder {
     pub(crate) deny: Arc<[SubjectPattern]>,
 }
 
-/// Headers and payload of an answer, ready to be published.
+/// An answer that is ready to be published.
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
+    to: Subject,
     headers: HeaderMap,
     payload: Bytes,
 }
@@ -103,28 +104,28 @@ impl Responder {
         }
     }
 
-    /// Sends a function's reply. Fails, having sent nothing, when it is too large.
-    pub(crate) async fn reply(&self, to: &Subject, reply: Reply) -> Result<(), Failure> {
-        let answer = Answer { headers: reply_headers(&reply), payload: reply.payload };
+    /// A function's reply. Fails when it is too large.
+    pub(crate) fn reply(&self, to: &Subject, reply: Reply) -> Result<Answer, Failure> {
+        let (headers, payload) = (reply_headers(&reply), reply.payload);
+        let answer = Answer { to: to.clone(), headers, payload };
         let (size, max) = (answer.size(), self.client.max_payload());
         if size > max {
             return Err(Failure::ReplyTooLarge { size, max });
         }
-        self.publish(to, answer).await;
-        Ok(())
+        Ok(answer)
     }
 
-    /// Sends an error reply. By its request id, log and reply can be matched.
-    pub(crate) async fn fail(&self, to: &Subject, failure: &Failure, request_id: &Id) {
-        self.publish(to, error_answer(&self.workload, failure, request_id)).await;
+    /// An error reply. By its request id, log and reply can be matched.
+    pub(crate) fn failure(&self, to: &Subject, failure: &Failure, request_id: &Id) -> Answer {
+        error_answer(to, &self.workload, failure, request_id)
     }
 
-    async fn publish(&self, to: &Subject, answer: Answer) {
-        let Answer { headers, payload } = answer;
+    pub(crate) async fn send(&self, answer: Answer) {
+        let Answer { to, headers, payload } = answer;
         let published = if headers.is_empty() {
-            self.client.publish(to.clone(), payload).await
+            self.client.publish(to, payload).await
         } else {
-            self.client.publish_with_headers(to.clone(), headers, payload).await
+            self.client.publish_with_headers(to, headers, payload).await
         };
         if let Err(error) = published {
             tracing::warn!(workload.name = self.workload, %error, "reply not sent");
@@ -162,7 +163,7 @@ fn reply_headers(reply: &Reply) -> HeaderMap {
     headers
 }
 
-fn error_answer(workload: &str, failure: &Failure, request_id: &Id) -> Answer {
+fn error_answer(to: &Subject, workload: &str, failure: &Failure, request_id: &Id) -> Answer {
     let message = cut(&failure.to_string());
     let mut headers = HeaderMap::new();
     headers.insert(ERROR_CODE_HEADER, failure.status().to_string());
@@ -176,7 +177,7 @@ fn error_answer(workload: &str, failure: &Failure, request_id: &Id) -> Answer {
         workload: workload.to_owned(),
         request_id: request_id.to_string(),
     };
-    Answer { headers, payload: encode(&body).into() }
+    Answer { to: to.clone(), headers, payload: encode(&body).into() }
 }
 
 fn cut(message: &str) -> String {
@@ -229,7 +230,7 @@ mod tests {
     fn an_error_reply_has_one_line_in_its_header_and_all_in_its_body() {
         for failure in all() {
             let id = Id::random();
-            let answer = error_answer("echo", &failure, &id);
+            let answer = error_answer(&Subject::from("to"), "echo", &failure, &id);
             let header =
                 |name: &str| answer.headers.get(name).map(|value| value.as_str().to_owned());
             assert_eq!(header(ERROR_CODE_HEADER), Some(failure.status().to_string()));
@@ -245,7 +246,7 @@ mod tests {
     #[test]
     fn a_long_message_is_cut_between_characters() {
         let failure = Failure::Guest(CallError::BadInput("é".repeat(10_000)));
-        let answer = error_answer("echo", &failure, &Id::random());
+        let answer = error_answer(&Subject::from("to"), "echo", &failure, &Id::random());
         assert!(answer.size() < 4096, "{}", answer.size());
     }
 
@@ -265,8 +266,12 @@ mod tests {
     #[test]
     fn size_is_the_server_s() {
         let headers = header_map(&[("A".to_owned(), "b".to_owned())]);
-        let answer = Answer { headers, payload: "xyz".into() };
+        let answer = Answer { to: Subject::from("to"), headers, payload: "xyz".into() };
         assert_eq!(answer.size(), "NATS/1.0\r\nA: b\r\n\r\nxyz".len());
-        assert_eq!(Answer { headers: HeaderMap::new(), payload: "xyz".into() }.size(), 3);
+        assert_eq!(
+            Answer { to: Subject::from("to"), headers: HeaderMap::new(), payload: "xyz".into() }
+                .size(),
+            3
+        );
     }
 }

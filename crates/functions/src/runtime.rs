@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use crate::host::Host;
 
@@ -101,7 +102,7 @@ impl Level {
 }
 
 /// One call of a function (spec: functions, section 3).
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Call {
     /// The concrete subject.
     pub subject: String,
@@ -112,6 +113,9 @@ pub struct Call {
     pub reply: Option<String>,
     /// When the call must have ended.
     pub deadline: Instant,
+    /// Takes the reply of a guest that goes on with something after it; the outcome of the call then
+    /// counts no more. `None`: nobody listens.
+    pub early: Option<oneshot::Sender<Reply>>,
 }
 
 /// What a function answers.

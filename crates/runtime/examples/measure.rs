@@ -113,6 +113,7 @@ fn message() -> Call {
         headers: Vec::new(),
         reply: None,
         deadline: Instant::now() + Duration::from_secs(4),
+        early: None,
     }
 }
 

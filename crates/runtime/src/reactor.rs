@@ -119,23 +119,35 @@ impl Instance {
     async fn call(&mut self, call: &Call) -> wasmtime::Result<Bytes> {
         self.n_calls += 1;
         limits::until(call.deadline, async {
-            let (subject, subject_len) = self.give(call.subject.as_bytes()).await?;
-            let (payload, payload_len) = self.give(&call.payload).await?;
-            let arguments = (subject, subject_len, payload, payload_len);
+            let arguments = self.give(call.subject.as_bytes(), &call.payload).await?;
             let answer = self.handle.call_async(&mut self.store, arguments).await?;
             self.answer(answer)
         })
         .await
     }
 
-    /// Copies `bytes` to where the guest wants them.
-    async fn give(&mut self, bytes: &[u8]) -> wasmtime::Result<(u32, u32)> {
-        let len = u32::try_from(bytes.len())?;
+    /// Copies both to where the guest wants them, side by side: each call into a guest has its price.
+    async fn give(
+        &mut self,
+        subject: &[u8],
+        payload: &[u8],
+    ) -> wasmtime::Result<(u32, u32, u32, u32)> {
+        let (subject_len, payload_len) =
+            (u32::try_from(subject.len())?, u32::try_from(payload.len())?);
+        let Some(len) = subject_len.checked_add(payload_len) else {
+            wasmtime::bail!("the message has more bytes than a guest can address");
+        };
         let address = self.alloc.call_async(&mut self.store, len).await?;
-        self.memory
-            .write(&mut self.store, usize::try_from(address)?, bytes)
-            .map_err(|_| wasmtime::format_err!("alloc({len}) returned {address}: out of memory"))?;
-        Ok((address, len))
+        let begin = usize::try_from(address)?;
+        let end = begin.checked_add(usize::try_from(len)?);
+        let memory = self.memory.data_mut(&mut self.store);
+        let Some(target) = end.and_then(|end| memory.get_mut(begin..end)) else {
+            wasmtime::bail!("alloc({len}) returned {address}: out of memory");
+        };
+        let (for_subject, for_payload) = target.split_at_mut(subject.len());
+        for_subject.copy_from_slice(subject);
+        for_payload.copy_from_slice(payload);
+        Ok((address, subject_len, address.wrapping_add(subject_len), payload_len))
     }
 
     /// Copies the bytes that the guest points to: the address in the upper half, the length in the lower.

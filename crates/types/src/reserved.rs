@@ -28,6 +28,9 @@ pub fn denied_by(subject: &SubjectPattern, more: &[SubjectPattern]) -> Option<St
 /// that is not denied. Otherwise a responder with wide rights could be made to publish anywhere.
 #[must_use]
 pub fn may_answer(reply: &str, more: &[SubjectPattern]) -> bool {
+    if is_plain_inbox(reply) {
+        return true;
+    }
     let Ok(subject) = SubjectPattern::parse(reply) else { return false };
     if !subject.is_literal() {
         return false;
@@ -36,6 +39,19 @@ pub fn may_answer(reply: &str, more: &[SubjectPattern]) -> bool {
         reply.strip_prefix(inbox.trim_end_matches('>')).is_some_and(|rest| !rest.is_empty())
     });
     is_inbox || denied_by(&subject, more).is_none()
+}
+
+/// Nearly every reply subject is an inbox of letters and digits; that is seen without parsing.
+fn is_plain_inbox(reply: &str) -> bool {
+    let Some(rest) = reply.strip_prefix("_INBOX.") else { return false };
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric();
+    let mut before = b'.';
+    let is_plain = rest.bytes().all(|byte| {
+        let fits = is_token(byte) || (byte == b'.' && before != b'.');
+        before = byte;
+        fits
+    });
+    is_plain && before != b'.'
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ unsafe extern "C" {
     fn host_call(operation: u32, argument: *const u8, len: usize) -> u32;
     fn host_wait(until: f64) -> u64;
     fn host_take(result: *mut u8) -> u32;
+    fn call_meta() -> u32;
+    fn call_meta_take(target: *mut u8);
 }
 
 /// The end of a host operation.
@@ -62,4 +64,14 @@ pub fn wait(until: f64) -> Option<Done> {
     // SAFETY: the host writes as many bytes as it just announced.
     let is_error = unsafe { host_take(result.as_mut_ptr()) } != 0;
     Some(Done { id, is_error, result })
+}
+
+/// What the host knows of the running call, as JSON: headers, reply subject, trigger, deadline.
+pub fn meta() -> Vec<u8> {
+    // SAFETY: no memory is involved.
+    let len = unsafe { call_meta() };
+    let mut json = vec![0; len as usize];
+    // SAFETY: the host writes as many bytes as it just announced.
+    unsafe { call_meta_take(json.as_mut_ptr()) };
+    json
 }

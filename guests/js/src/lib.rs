@@ -62,14 +62,11 @@ extern "C" fn start(seed: u64, environment_len: usize) {
     STATE.with(|state| state.start(seed, environment));
 }
 
-/// Runs one call. The input is the subject, the rest of the message as JSON, and the payload.
+/// Runs one call. The input is the subject and the payload; the host tells the rest when it is asked.
 /// Answers 1 if the instance may serve another call, 0 if something was left over.
 #[unsafe(no_mangle)]
-extern "C" fn handle(subject_len: usize, meta_len: usize, payload_len: usize) -> u32 {
-    let input = state::take_input(subject_len + meta_len + payload_len);
-    let (subject, rest) = input.split_at(subject_len);
-    let (meta, payload) = rest.split_at(meta_len);
-    let is_clean = guest::with(|guest, ctx| pump::handle(guest, ctx, subject, meta, payload));
-    state::give_back(input);
+extern "C" fn handle(subject_len: usize, payload_len: usize) -> u32 {
+    let is_clean = guest::with(|guest, ctx| pump::handle(guest, ctx, subject_len, payload_len));
+    state::give_back(subject_len + payload_len);
     u32::from(is_clean)
 }

@@ -27,6 +27,7 @@ pub fn functions<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     native.set("origin", Func::from(|| STATE.with(|state| state.origin.get())))?;
     native.set("isServing", Func::from(|| STATE.with(|state| state.is_serving.get())))?;
     native.set("environment", Func::from(environment))?;
+    native.set("meta", Func::from(|| String::from_utf8_lossy(&host::meta()).into_owned()))?;
     native.set("setNextDue", Func::from(|due: f64| STATE.with(|state| state.next_due.set(due))))?;
     native.set("hold", Func::from(|| count_holds(1)))?;
     native.set("letGo", Func::from(|| count_holds(-1)))?;

@@ -13,11 +13,18 @@ const WARN: u32 = 2;
 const ERROR: u32 = 3;
 
 /// True if nothing is left over: the instance may serve another call.
-pub fn handle(guest: &Guest, ctx: &Ctx<'_>, subject: &[u8], meta: &[u8], payload: &[u8]) -> bool {
+pub fn handle(guest: &Guest, ctx: &Ctx<'_>, subject_len: usize, payload_len: usize) -> bool {
     STATE.with(|state| {
         state.is_answered.set(false);
         state.n_holds.set(0);
-        if let Err(error) = invoke(guest, ctx, subject, meta, payload) {
+        let arguments = state.with_input(subject_len + payload_len, |input| {
+            let (subject, payload) = input.split_at(subject_len);
+            let subject = rquickjs::String::from_str(ctx.clone(), &String::from_utf8_lossy(subject))?;
+            Ok((subject, TypedArray::<u8>::new_copy(ctx.clone(), payload)?))
+        });
+        let invoked = arguments
+            .and_then(|arguments| guest.hook(ctx, &guest.invoke).call::<_, ()>(arguments));
+        if let Err(error) = invoked {
             throw_away(guest, ctx, &error);
         }
         run(guest, ctx, state)
@@ -35,19 +42,6 @@ pub fn log_rejections(guest: &Guest, ctx: &Ctx<'_>) {
         let (_, detail) = native::report(guest, ctx, reason);
         host::log_lines(ERROR, &format!("unhandled rejection: {detail}"));
     }
-}
-
-fn invoke(
-    guest: &Guest,
-    ctx: &Ctx<'_>,
-    subject: &[u8],
-    meta: &[u8],
-    payload: &[u8],
-) -> rquickjs::Result<()> {
-    let subject = String::from_utf8_lossy(subject);
-    let meta = String::from_utf8_lossy(meta);
-    let payload = TypedArray::<u8>::new_copy(ctx.clone(), payload)?;
-    guest.hook(ctx, &guest.invoke).call((&*subject, payload, &*meta))
 }
 
 fn run(guest: &Guest, ctx: &Ctx<'_>, state: &State) -> bool {

@@ -54,6 +54,11 @@ impl State {
         self.is_serving.set(true);
     }
 
+    /// What the host wrote last, in place.
+    pub fn with_input<T>(&self, len: usize, work: impl FnOnce(&[u8]) -> T) -> T {
+        work(&self.input.borrow().bytes[..len])
+    }
+
     /// Uniform in `0..1`, with 53 random bits. This is the generator `SplitMix64`, which has a period of 2^64 and is not
     /// meant to keep secrets.
     pub fn random(&self) -> f64 {
@@ -86,8 +91,8 @@ pub fn take_input(len: usize) -> Vec<u8> {
 }
 
 /// Lets go of an input that was large, so that one large payload does not stay forever.
-pub fn give_back(input: Vec<u8>) {
-    if input.len() > KEPT_INPUT {
+pub fn give_back(len: usize) {
+    if len > KEPT_INPUT {
         STATE.with(|state| state.input.borrow_mut().bytes = Vec::new());
     }
 }

@@ -4,7 +4,7 @@
 //! compares with numbers of another run or machine; only the ratios mean something elsewhere.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -36,9 +36,21 @@ pub(crate) struct Args {
     /// One JSON document instead of tables
     #[arg(long)]
     json: bool,
+    /// Measure this `nex` instead of building one
+    #[arg(long, value_name = "FILE")]
+    nex: Option<PathBuf>,
+    /// Only the ratios, of candidates with this in their name
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
     /// Functions deployed for the memory figure
     #[arg(long, default_value_t = 100)]
     functions: usize,
+}
+
+impl Args {
+    fn is_wanted(&self, candidate: &Candidate) -> bool {
+        self.only.as_ref().is_none_or(|part| candidate.name.contains(part.as_str()))
+    }
 }
 
 /// What a bench is about.
@@ -101,7 +113,10 @@ impl Candidate {
 /// Builds, measures and prints.
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
     let nats_server = nats_server::ensure(root)?;
-    let nex = builds::nex(root)?;
+    let nex = match &args.nex {
+        Some(nex) => nex.clone(),
+        None => builds::nex(root)?,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if args.what == What::Control {
         let report = runtime.block_on(async {
@@ -148,20 +163,24 @@ async fn measure_all(server: &NatsServer, nex: &Nex, args: &Args) -> anyhow::Res
     let n_functions = if args.quick { args.functions.min(10) } else { args.functions };
     let mut memory = vec![Memory::read("idle", nex)];
 
-    for candidate in &CANDIDATES {
+    let candidates: Vec<&Candidate> = CANDIDATES.iter().filter(|it| args.is_wanted(it)).collect();
+    for candidate in &candidates {
         deploy(nex, &candidate.file(), candidate.name, &candidate.subject()).await?;
         let first = client.request(candidate.subject(), measure::payload()).await?;
         let error = first.headers.as_ref().and_then(|headers| headers.get("Nats-Service-Error"));
         ensure!(error.is_none(), "{} answers with an error: {error:?}", candidate.name);
     }
-    memory.push(Memory::read("3 functions", nex));
+    memory.push(Memory::read(&format!("{} functions", candidates.len()), nex));
 
-    let pairs = measure_pairs(&client, n_pairs).await?;
-    let functions = CANDIDATES.iter().zip(pairs);
+    let pairs = measure_pairs(&client, &candidates, n_pairs).await?;
+    let functions = candidates.iter().zip(pairs);
     let functions = functions.map(|(candidate, pairs)| Function::new(candidate, &pairs)).collect();
 
     let mut deploys = Vec::new();
-    for candidate in &CANDIDATES {
+    if args.only.is_some() {
+        return Ok(Report { n_pairs, functions, deploys, memory, bytes_per_function: 0.0 });
+    }
+    for candidate in &candidates {
         progress(&format!("deploys of {}", candidate.title));
         let n_deploys = if args.quick { 3 } else { 9 };
         deploys.push(measure_deploys(&client, nex, candidate, n_deploys).await?);
@@ -182,12 +201,13 @@ async fn measure_all(server: &NatsServer, nex: &Nex, args: &Args) -> anyhow::Res
 /// For each candidate its pairs; within a pair the order alternates.
 async fn measure_pairs(
     client: &async_nats::Client,
+    candidates: &[&Candidate],
     n_pairs: usize,
 ) -> anyhow::Result<Vec<Vec<Pair>>> {
-    let mut all: Vec<Vec<Pair>> = CANDIDATES.iter().map(|_| Vec::new()).collect();
+    let mut all: Vec<Vec<Pair>> = candidates.iter().map(|_| Vec::new()).collect();
     for pair_idx in 0..n_pairs {
         progress(&format!("pair {} of {n_pairs}", pair_idx + 1));
-        for (candidate, pairs) in CANDIDATES.iter().zip(&mut all) {
+        for (candidate, pairs) in candidates.iter().zip(&mut all) {
             let subject = candidate.subject();
             let (plain, other) = if pair_idx % 2 == 0 {
                 let plain = measure(client, PLAIN, Load::default()).await?;

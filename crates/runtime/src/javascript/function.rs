@@ -8,12 +8,10 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use nex_functions::runtime::{Call, CallError, Guest, GuestSpec, Instances, Level, Refusal, Reply};
-use serde::Serialize;
 use wasmtime::{InstancePre, Memory, Store, TypedFunc};
 
 use super::host::{self, Outcome, State};
 use super::image::Image;
-use crate::clock;
 use crate::compile::Core;
 use crate::failure;
 use crate::idle::{self, IdleList};
@@ -38,18 +36,10 @@ pub(crate) struct Instance {
     instance: wasmtime::Instance,
     memory: Memory,
     input: TypedFunc<u32, u32>,
-    handle: TypedFunc<(u32, u32, u32), u32>,
+    handle: TypedFunc<(u32, u32), u32>,
     /// Address and length of the guest's input buffer.
     buffer: Option<(usize, usize)>,
     n_calls: u32,
-}
-
-/// What the guest's `ctx` is made from.
-#[derive(Serialize)]
-struct Meta<'a> {
-    headers: &'a [(String, String)],
-    reply: Option<&'a str>,
-    deadline: f64,
 }
 
 impl Function {
@@ -75,7 +65,7 @@ impl Function {
         })
     }
 
-    async fn run(&self, call: &Call) -> Result<Reply, CallError> {
+    async fn run(&self, call: Call) -> Result<Reply, CallError> {
         let running = self.core.running();
         let mut instance = match self.idle.take() {
             Some(instance) => instance,
@@ -134,7 +124,7 @@ impl Function {
 #[async_trait]
 impl Guest for Function {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
-        self.run(&call).await
+        self.run(call).await
     }
 
     fn release_idle(&self) {
@@ -198,18 +188,15 @@ impl Instance {
     }
 
     /// Runs one call; true if the instance is clean afterwards.
-    async fn call(&mut self, call: &Call) -> wasmtime::Result<bool> {
+    async fn call(&mut self, mut call: Call) -> wasmtime::Result<bool> {
         self.n_calls += 1;
-        limits::begin_call(&mut self.store, call.deadline);
-        let meta = serde_json::to_vec(&Meta {
-            headers: &call.headers,
-            reply: call.reply.as_deref(),
-            deadline: clock::day_millis_at(call.deadline),
-        })?;
-        let parts = [call.subject.as_bytes(), &meta, &call.payload];
-        let lengths = (length(parts[0])?, length(parts[1])?, length(parts[2])?);
-        let handled = limits::until(call.deadline, async {
-            self.give(&parts).await?;
+        let deadline = call.deadline;
+        limits::begin_call(&mut self.store, deadline);
+        let payload = std::mem::take(&mut call.payload);
+        let lengths = (length(call.subject.as_bytes())?, length(&payload)?);
+        let handled = limits::until(deadline, async {
+            self.give(&[call.subject.as_bytes(), &payload]).await?;
+            self.store.data_mut().begin(call);
             self.handle.call_async(&mut self.store, lengths).await
         });
         Ok(handled.await? != 0)

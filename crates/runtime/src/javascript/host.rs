@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use nex_functions::runtime::{GuestLog, GuestSpec, Level, Reply};
+use nex_functions::runtime::{Call, GuestLog, GuestSpec, Level, Reply};
+use serde::Serialize;
 use wasmtime::{AsContextMut, Caller, Linker, Memory};
 
 use super::operations::Operations;
@@ -28,6 +29,25 @@ pub(crate) struct State {
     pub(crate) memory: Option<Memory>,
     pub(crate) outcome: Option<Outcome>,
     operations: Operations,
+    /// The call that runs, and what the guest asked of it until it has taken it.
+    call: Option<Call>,
+    meta: Vec<u8>,
+}
+
+/// What the guest's `ctx` is made from, when the function looks at it.
+#[derive(Serialize)]
+struct Meta<'a> {
+    headers: &'a [(String, String)],
+    reply: Option<&'a str>,
+    /// Milliseconds since the Unix epoch.
+    deadline: f64,
+    trigger: Trigger<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Trigger<'a> {
+    Subject { subject: &'a str },
 }
 
 /// What the guest said of a call, or of a script that it refused.
@@ -50,6 +70,29 @@ impl State {
             memory: None,
             outcome: None,
             operations: Operations::default(),
+            call: None,
+            meta: Vec::new(),
+        }
+    }
+
+    /// `call` begins; its payload is with the guest already.
+    pub(crate) fn begin(&mut self, call: Call) {
+        self.call = Some(call);
+    }
+
+    /// The guest waits for something; if it has answered before, its caller need not.
+    fn reply_early(&mut self) {
+        let early = self.call.as_mut().and_then(|call| call.early.take());
+        match (early, &mut self.outcome) {
+            (Some(early), Some(Outcome::Replied(reply))) => {
+                let _nobody_waits = early.send(std::mem::take(reply));
+            }
+            (Some(early), _) => {
+                if let Some(call) = &mut self.call {
+                    call.early = Some(early);
+                }
+            }
+            (None, _) => {}
         }
     }
 
@@ -77,12 +120,16 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     linker.func_wrap("nex", "fail", fail)?;
     linker.func_wrap("nex", "host_call", host_call)?;
     linker.func_wrap("nex", "host_take", host_take)?;
+    linker.func_wrap("nex", "call_meta", call_meta)?;
+    linker.func_wrap("nex", "call_meta_take", call_meta_take)?;
     linker.func_wrap_async(
         "nex",
         "host_wait",
         |mut caller: Caller<'_, State>, (until,): (f64,)| {
             Box::new(async move {
-                let done = caller.data_mut().operations.wait(until).await;
+                let state = caller.data_mut();
+                state.reply_early();
+                let done = state.operations.wait(until).await;
                 match done {
                     Some((id, len)) => Ok(u64::from(id) << 32 | u64::from(u32::try_from(len)?)),
                     None => Ok::<u64, wasmtime::Error>(0),
@@ -175,13 +222,39 @@ fn host_take(mut caller: Caller<'_, State>, target: u32) -> wasmtime::Result<u32
         wasmtime::bail!("the guest took a result that was not announced");
     };
     let (is_error, bytes) = done.into_parts();
+    write(memory, target, &bytes)?;
+    Ok(u32::from(is_error))
+}
+
+/// Prepares what is known of the running call; the length of it as JSON.
+fn call_meta(mut caller: Caller<'_, State>) -> wasmtime::Result<u32> {
+    let state = caller.data_mut();
+    let Some(call) = &state.call else {
+        wasmtime::bail!("the guest asked for a call while there was none");
+    };
+    state.meta = serde_json::to_vec(&Meta {
+        headers: &call.headers,
+        reply: call.reply.as_deref(),
+        deadline: clock::day_millis_at(call.deadline),
+        trigger: Trigger::Subject { subject: &call.subject },
+    })?;
+    Ok(u32::try_from(state.meta.len())?)
+}
+
+/// Writes what `call_meta` prepared.
+fn call_meta_take(mut caller: Caller<'_, State>, target: u32) -> wasmtime::Result<()> {
+    let (memory, state) = split(&mut caller)?;
+    write(memory, target, &std::mem::take(&mut state.meta))
+}
+
+fn write(memory: &mut [u8], target: u32, bytes: &[u8]) -> wasmtime::Result<()> {
     let address = usize::try_from(target)?;
     let end = address.checked_add(bytes.len());
     let Some(target) = end.and_then(|end| memory.get_mut(address..end)) else {
         wasmtime::bail!("the guest pointed outside of its memory");
     };
-    target.copy_from_slice(&bytes);
-    Ok(u32::from(is_error))
+    target.copy_from_slice(bytes);
+    Ok(())
 }
 
 fn split<'a>(caller: &'a mut Caller<'_, State>) -> wasmtime::Result<(&'a mut [u8], &'a mut State)> {

@@ -87,6 +87,19 @@ async fn wait_until_is_awaited_and_keeps_the_instance_clean() {
 }
 
 #[tokio::test]
+async fn who_waits_has_the_reply_before_wait_until_ends() {
+    let source =
+        "export default (s, p, ctx) => { ctx.waitUntil(scheduler.wait(60_000)); return 'now' }";
+    let guest = javascript(source).deploy().await;
+    let (early, reply) = tokio::sync::oneshot::channel();
+    let message = Call { early: Some(early), ..call_within(Duration::from_secs(30)) };
+    tokio::select! {
+        reply = reply => assert_eq!(reply.unwrap().payload, "now"),
+        ended = guest.guest.call(message) => panic!("ended first: {ended:?}"),
+    }
+}
+
+#[tokio::test]
 async fn wait_until_ends_at_the_deadline_and_the_reply_stands() {
     let source = "let n = 0; export default (s, p, ctx) => { ctx.waitUntil(scheduler.wait(60_000)); return ++n }";
     let guest = javascript(source).deploy().await;

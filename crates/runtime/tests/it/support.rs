@@ -131,6 +131,7 @@ pub(crate) fn call(payload: impl Into<Bytes>) -> Call {
         headers: Vec::new(),
         reply: None,
         deadline: Instant::now() + Duration::from_secs(4),
+        early: None,
     }
 }
 

@@ -21,18 +21,34 @@
   let environment;
   const env = () => (environment ??= Object.freeze(JSON.parse(native.environment())));
 
+  // Of the call that runs; what the host knows of it is asked for only when the function looks.
+  let call = 0;
+  let current, parsed, headers;
+
   class Context {
-    #meta; #parsed; #headers; #payload; #subject;
-    constructor(subject, payload, meta) { this.#subject = subject; this.#payload = payload; this.#meta = meta; }
-    #message() { return (this.#parsed ??= JSON.parse(this.#meta)); }
-    get headers() { return (this.#headers ??= internals.headersOfMessage(this.#message().headers)); }
+    #call = call;
+    #check() {
+      if (this.#call !== call) throw new Error("this ctx belongs to a call that has ended");
+    }
+    #message() {
+      this.#check();
+      return (parsed ??= JSON.parse(native.meta()));
+    }
+    #payload() {
+      this.#check();
+      return current;
+    }
+    get headers() {
+      const message = this.#message();
+      return (headers ??= internals.headersOfMessage(message.headers));
+    }
     get reply() { return this.#message().reply; }
-    get trigger() { return { type: "subject", subject: this.#subject }; }
+    get trigger() { return this.#message().trigger; }
     get deadline() { return new Date(this.#message().deadline); }
     get env() { return env(); }
     get log() { return log; }
-    text() { return this.#payload.text(); }
-    json() { return this.#payload.json(); }
+    text() { return this.#payload().text(); }
+    json() { return this.#payload().json(); }
     waitUntil(promise) {
       native.hold();
       Promise.resolve(promise).then(native.letGo, (thrown) => {
@@ -69,13 +85,17 @@
     return native.reply(json, undefined, 0);
   };
 
-  internals.invoke = (subject, payload, meta) => {
+  internals.invoke = (subject, payload) => {
+    call++;
+    current = payload;
+    parsed = headers = undefined;
     internals.resetConsole();
     Object.setPrototypeOf(payload, payloadPrototype);
     let value;
     try {
-      value = handler.call(receiver, subject, payload, new Context(subject, payload, meta));
-      if (typeof value?.then === "function") {
+      value = handler.call(receiver, subject, payload, new Context());
+      // The commonest answers are no promises.
+      if (!(value instanceof Uint8Array) && typeof value?.then === "function") {
         Promise.resolve(value).then(answer, fail);
         return;
       }
