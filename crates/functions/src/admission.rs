@@ -7,6 +7,9 @@
 //!   call ──▶ none is, but room to wait ──▶ waits ───────────────────▲
 //!           neither ─────────────────────▶ refused (429)
 //! ```
+//!
+//! A patient call is never refused: its source takes in no more than the function can run, and keeps
+//! what it did not take. It takes no room from callers.
 
 use std::collections::VecDeque;
 
@@ -17,7 +20,14 @@ use crate::limits::Bounds;
 pub(crate) struct Gate<T> {
     bounds: Bounds,
     n_running: u32,
-    waiting: VecDeque<T>,
+    waiting: VecDeque<Waiting<T>>,
+    n_impatient: usize,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    call: T,
+    is_patient: bool,
 }
 
 /// What became of a call that came in.
@@ -32,7 +42,7 @@ pub(crate) enum Entered<T> {
 
 impl<T> Gate<T> {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, n_running: 0, waiting: VecDeque::new() }
+        Self { bounds, n_running: 0, waiting: VecDeque::new(), n_impatient: 0 }
     }
 
     pub(crate) fn enter(&mut self, call: T) -> Entered<T> {
@@ -40,30 +50,44 @@ impl<T> Gate<T> {
             self.n_running += 1;
             return Entered::Run(call);
         }
-        if self.waiting.len() < self.bounds.queue as usize {
-            self.waiting.push_back(call);
+        if self.n_impatient < self.bounds.queue as usize {
+            self.n_impatient += 1;
+            self.waiting.push_back(Waiting { call, is_patient: false });
             return Entered::Waits;
         }
         Entered::Full(call)
     }
 
+    /// Lets a call in whose source bounds how many there are; returned if it is to run now.
+    pub(crate) fn enter_patiently(&mut self, call: T) -> Option<T> {
+        if self.n_running < self.bounds.concurrency {
+            self.n_running += 1;
+            return Some(call);
+        }
+        self.waiting.push_back(Waiting { call, is_patient: true });
+        None
+    }
+
     /// Notes that a running call has ended. Returns the one to run in its slot, if one waits.
     pub(crate) fn leave(&mut self) -> Option<T> {
-        let next = self.waiting.pop_front();
-        if next.is_none() {
+        let Some(Waiting { call, is_patient }) = self.waiting.pop_front() else {
             self.n_running = self.n_running.saturating_sub(1);
             self.waiting.shrink_to(0);
-        }
-        next
+            return None;
+        };
+        self.n_impatient -= usize::from(!is_patient);
+        Some(call)
     }
 
     /// Takes out all that wait; they will not run.
-    pub(crate) fn take_waiting(&mut self) -> VecDeque<T> {
-        std::mem::take(&mut self.waiting)
+    pub(crate) fn take_waiting(&mut self) -> Vec<T> {
+        self.n_impatient = 0;
+        std::mem::take(&mut self.waiting).into_iter().map(|waiting| waiting.call).collect()
     }
 
+    /// Callers that wait.
     pub(crate) fn n_waiting(&self) -> usize {
-        self.waiting.len()
+        self.n_impatient
     }
 
     /// Whether nothing runs and nothing waits.
@@ -85,6 +109,19 @@ mod tests {
         assert_eq!(gate.enter("b"), Entered::Waits);
         assert_eq!(gate.enter("c"), Entered::Full("c"));
         assert_eq!(gate.leave(), Some("b"));
+        assert_eq!(gate.leave(), None);
+        assert!(gate.is_quiet());
+    }
+
+    #[test]
+    fn the_patient_wait_also_when_callers_are_refused_and_take_no_room_from_them() {
+        let mut gate = Gate::new(Bounds { concurrency: 1, queue: 1 });
+        assert_eq!(gate.enter_patiently("a"), Some("a"));
+        assert_eq!(gate.enter_patiently("b"), None);
+        assert_eq!(gate.enter("c"), Entered::Waits);
+        assert_eq!(gate.enter("d"), Entered::Full("d"));
+        assert_eq!(gate.enter_patiently("e"), None);
+        assert_eq!([gate.leave(), gate.leave(), gate.leave()], [Some("b"), Some("c"), Some("e")]);
         assert_eq!(gate.leave(), None);
         assert!(gate.is_quiet());
     }

@@ -5,6 +5,9 @@
 //!
 //! While a slot is free a call goes straight to the guest threads; else it waits in the gate, and the
 //! worker whose call ends takes it. There is no task and no instance per slot while nothing runs.
+//!
+//! A call of a source that keeps its messages waits for a place instead of being refused; its outcome
+//! goes back to the source, which acknowledges the message or keeps it.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -26,7 +29,7 @@ use crate::admission::{Entered, Gate};
 use crate::guest_log::FeedLog;
 use crate::limits::Limits;
 use crate::reply::{Answer, Caller, Failure, Responder};
-use crate::runtime::{Call, CallError, Guest, GuestLog, Level, Reply};
+use crate::runtime::{Call, CallError, Guest, GuestLog, Level, Reply, Stimulus};
 use crate::stats::Stats;
 
 /// An engine ends a call by its deadline; past this much more it is dropped.
@@ -69,7 +72,16 @@ pub(crate) struct Dispatcher {
 #[derive(Debug)]
 struct Job {
     message: Message,
-    received: Instant,
+    from: From,
+}
+
+/// Who is told how it ended.
+#[derive(Debug)]
+enum From {
+    /// Whoever sent it, if they wait; time counts from receipt.
+    Caller { received: Instant },
+    /// The source, which waits; time counts from the run's begin.
+    Source { stimulus: Stimulus, tell: oneshot::Sender<Result<Reply, Failure>> },
 }
 
 impl Dispatcher {
@@ -97,7 +109,7 @@ impl Dispatcher {
             let mut gate = self.gate();
             for message in messages.drain(..) {
                 self.stats.received();
-                match gate.enter(Job { message, received }) {
+                match gate.enter(Job { message, from: From::Caller { received } }) {
                     Entered::Run(job) => to_run.push(job),
                     Entered::Waits => {}
                     Entered::Full(job) => refused.push(job),
@@ -113,6 +125,26 @@ impl Dispatcher {
         }
     }
 
+    /// Runs the call of a source that keeps its messages, when there is a place. The message's reply
+    /// subject is the source's own: nobody is answered.
+    pub(crate) async fn run_for_source(
+        self: &Arc<Self>,
+        message: Message,
+        stimulus: Stimulus,
+    ) -> Result<Reply, Failure> {
+        if self.cut_off.is_cancelled() {
+            return Err(Failure::Draining);
+        }
+        self.stats.received();
+        let (tell, told) = oneshot::channel();
+        let job = Job { message, from: From::Source { stimulus, tell } };
+        let to_run = self.gate().enter_patiently(job);
+        if let Some(job) = to_run {
+            spawn_batch(self, Batch { jobs: vec![job], ..Batch::default() });
+        }
+        told.await.unwrap_or(Err(Failure::Draining))
+    }
+
     /// Waits until all that was taken in is answered; at `deadline` answers the rest with 503.
     pub(crate) async fn drain(&self, deadline: Instant) {
         if tokio::time::timeout_at(deadline.into(), self.quiet()).await.is_ok() {
@@ -121,9 +153,7 @@ impl Dispatcher {
         self.cut_off.cancel();
         let waiting = self.gate().take_waiting();
         for job in waiting {
-            let caller = self.caller(&job.message);
-            self.stats.ended();
-            self.send(self.failed(&caller, &job.message, &Failure::Draining)).await;
+            self.end_with(job, Failure::Draining).await;
         }
         if tokio::time::timeout(CUT_OFF, self.quiet()).await.is_err() {
             tracing::error!(workload.name = self.responder.workload, "calls left after the drain");
@@ -137,20 +167,65 @@ impl Dispatcher {
     async fn refuse(&self, job: Job) {
         let n_waiting = self.gate().n_waiting();
         let retry_after_secs = retry_after(&self.limits, n_waiting, self.stats.ran_on_average());
-        let caller = self.caller(&job.message);
-        let failure = Failure::QueueFull { n_waiting, retry_after_secs };
+        self.end_with(job, Failure::QueueFull { n_waiting, retry_after_secs }).await;
+    }
+
+    /// Ends a call that did not run.
+    async fn end_with(&self, job: Job, failure: Failure) {
         self.stats.ended();
-        self.send(self.failed(&caller, &job.message, &failure)).await;
+        match job.from {
+            From::Caller { .. } => {
+                let caller = self.caller(&job.message);
+                self.send(self.failed(&caller, &job.message, &failure)).await;
+            }
+            From::Source { tell, .. } => {
+                self.count(&job.message, &failure);
+                let _source_is_gone = tell.send(Err(failure));
+            }
+        }
     }
 
     /// Runs a call to its end. What comes back is to be sent; a call may have been answered before.
     async fn run(&self, job: Job) -> Option<Answer> {
-        let Job { message, received } = job;
-        let caller = self.caller(&message);
-        let outcome = self.outcome(&message, &caller, received + self.limits.timeout).await;
+        let Job { message, from } = job;
+        match from {
+            From::Caller { received } => self.run_for_caller(&message, received).await,
+            From::Source { stimulus, tell } => {
+                let outcome = self.run_to_the_end(&message, stimulus).await;
+                let _source_is_gone = tell.send(outcome);
+                None
+            }
+        }
+    }
+
+    async fn run_for_caller(&self, message: &Message, received: Instant) -> Option<Answer> {
+        let caller = self.caller(message);
+        let (early, early_reply) = oneshot::channel();
+        let deadline = received + self.limits.timeout;
+        let mut call = to_call(message, &caller, deadline, Stimulus::Subject);
+        call.early = Some(early);
+        let listener = Listener { message, caller: &caller, early_reply };
+        let outcome = self.outcome(call, Some(listener)).await;
         // Before the answer, so that who has it and asks for the status finds the function idle.
         self.stats.ended();
-        self.answer(&message, &caller, outcome?)
+        self.answer(message, &caller, outcome?)
+    }
+
+    /// For a source, which keeps the message until also the last of `waitUntil` is done.
+    async fn run_to_the_end(
+        &self,
+        message: &Message,
+        stimulus: Stimulus,
+    ) -> Result<Reply, Failure> {
+        let deadline = Instant::now() + self.limits.timeout;
+        let call = to_call(message, &Caller::Nobody, deadline, stimulus);
+        let outcome = self.outcome(call, None).await.unwrap_or(Err(Failure::Draining));
+        self.stats.ended();
+        match &outcome {
+            Err(failure) => drop(self.count(message, failure)),
+            Ok(reply) => self.count_status(reply),
+        }
+        outcome
     }
 
     fn answer(
@@ -160,9 +235,7 @@ impl Dispatcher {
         outcome: Result<Reply, Failure>,
     ) -> Option<Answer> {
         let answered = outcome.and_then(|reply| {
-            if let Some(status) = reply.error_status {
-                self.stats.failed(status);
-            }
+            self.count_status(&reply);
             match caller {
                 Caller::Waits(to) => self.responder.reply(to, reply).map(Some),
                 Caller::Nobody | Caller::Refused => Ok(None),
@@ -180,30 +253,27 @@ impl Dispatcher {
     /// `None`: the call was answered before it ended.
     async fn outcome(
         &self,
-        message: &Message,
-        caller: &Caller,
-        deadline: Instant,
+        call: Call,
+        listener: Option<Listener<'_>>,
     ) -> Option<Result<Reply, Failure>> {
         if self.cut_off.is_cancelled() {
             return Some(Err(Failure::Draining));
         }
         let began = Instant::now();
-        if began >= deadline {
+        if began >= call.deadline {
             return Some(Err(Failure::Expired));
         }
-        let outcome = self.call(message, caller, deadline).await;
+        let outcome = self.call(call, listener).await;
         self.stats.ran(began.elapsed());
         outcome
     }
 
     async fn call(
         &self,
-        message: &Message,
-        caller: &Caller,
-        deadline: Instant,
+        call: Call,
+        mut listener: Option<Listener<'_>>,
     ) -> Option<Result<Reply, Failure>> {
-        let (early, mut early_reply) = oneshot::channel();
-        let call = to_call(message, caller, deadline, early);
+        let deadline = call.deadline;
         let mut running = AssertUnwindSafe(self.guest.call(call)).catch_unwind();
         // A call that ends at once needs neither timer nor signal.
         if let Poll::Ready(ended) = futures::poll!(&mut running) {
@@ -214,9 +284,9 @@ impl Dispatcher {
         let outcome = loop {
             tokio::select! {
                 biased;
-                Ok(reply) = &mut early_reply, if !is_answered => {
+                Some((reply, heard)) = early(&mut listener), if !is_answered => {
                     is_answered = true;
-                    self.send(self.answer(message, caller, Ok(reply))).await;
+                    self.send(self.answer(heard.message, heard.caller, Ok(reply))).await;
                 }
                 ended = &mut running => break outcome_of(ended),
                 () = self.cut_off.cancelled() => break Err(Failure::Draining),
@@ -227,6 +297,15 @@ impl Dispatcher {
     }
 
     fn failed(&self, caller: &Caller, message: &Message, failure: &Failure) -> Option<Answer> {
+        let request_id = self.count(message, failure);
+        match caller {
+            Caller::Waits(to) => Some(self.responder.failure(to, failure, &request_id)),
+            Caller::Nobody | Caller::Refused => None,
+        }
+    }
+
+    /// Counts and logs a failure, under the id that is returned.
+    fn count(&self, message: &Message, failure: &Failure) -> Id {
         self.stats.failed(failure.status());
         let request_id = Id::random();
         if failure.is_logged() {
@@ -234,9 +313,12 @@ impl Dispatcher {
                 format!("call on {} failed: {failure} (request {request_id})", message.subject);
             self.logs.line(Level::Error, &line);
         }
-        match caller {
-            Caller::Waits(to) => Some(self.responder.failure(to, failure, &request_id)),
-            Caller::Nobody | Caller::Refused => None,
+        request_id
+    }
+
+    fn count_status(&self, reply: &Reply) {
+        if let Some(status) = reply.error_status {
+            self.stats.failed(status);
         }
     }
 
@@ -335,6 +417,26 @@ fn spawn_batch(dispatcher: &Arc<Dispatcher>, batch: Batch) {
     dispatcher.guests.spawn_call(running);
 }
 
+/// Who may have the reply before the call has ended.
+#[derive(Debug)]
+struct Listener<'a> {
+    message: &'a Message,
+    caller: &'a Caller,
+    early_reply: oneshot::Receiver<Reply>,
+}
+
+/// An early reply, once; pending for ever where none can come any more.
+async fn early<'a>(listener: &mut Option<Listener<'a>>) -> Option<(Reply, Listener<'a>)> {
+    match listener {
+        Some(heard) => {
+            let reply = (&mut heard.early_reply).await;
+            let heard = listener.take();
+            reply.ok().zip(heard)
+        }
+        None => None,
+    }
+}
+
 fn outcome_of(ended: std::thread::Result<Result<Reply, CallError>>) -> Result<Reply, Failure> {
     match ended {
         Ok(outcome) => outcome.map_err(Failure::Guest),
@@ -342,12 +444,7 @@ fn outcome_of(ended: std::thread::Result<Result<Reply, CallError>>) -> Result<Re
     }
 }
 
-fn to_call(
-    message: &Message,
-    caller: &Caller,
-    deadline: Instant,
-    early: oneshot::Sender<Reply>,
-) -> Call {
+fn to_call(message: &Message, caller: &Caller, deadline: Instant, stimulus: Stimulus) -> Call {
     let headers = message.headers.as_ref().map_or_else(Vec::new, |headers| {
         let pairs = headers.iter().flat_map(|(name, values)| {
             values.iter().map(move |value| (name.to_string(), value.to_string()))
@@ -364,7 +461,8 @@ fn to_call(
         headers,
         reply,
         deadline,
-        early: Some(early),
+        stimulus,
+        early: None,
     }
 }
 

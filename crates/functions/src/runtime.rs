@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::host::Host;
@@ -116,6 +118,36 @@ pub struct Call {
     /// Takes the reply of a guest that goes on with something after it; the outcome of the call then
     /// counts no more. `None`: nobody listens.
     pub early: Option<oneshot::Sender<Reply>>,
+    /// What made the function run.
+    pub stimulus: Stimulus,
+}
+
+/// What made a function run, with what its guest may know of it (spec: functions, section 3). As JSON it is
+/// `{"type":"stream","stream":…}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Stimulus {
+    /// A core NATS message.
+    #[default]
+    Subject,
+    /// A message of a stream; `delivery` counts from 1.
+    Stream { stream: String, sequence: u64, delivery: u64 },
+    /// A change of a key; the revision is the bucket's.
+    #[serde(rename = "kv")]
+    KeyValue { bucket: String, key: String, revision: u64, operation: Operation },
+    /// A change of an object; the payload is its metadata as JSON.
+    Object { bucket: String, name: String, operation: Operation },
+    /// A tick, by its nominal time.
+    Schedule { at: Timestamp },
+}
+
+/// What was done to a key or an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    Put,
+    /// Also purged.
+    Delete,
 }
 
 /// What a function answers.

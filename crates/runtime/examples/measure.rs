@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nex_functions::runtime::{
-    Call, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level,
+    Call, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level, Stimulus,
 };
 use nex_runtime::{EngineConfig, WasmEngine};
 
@@ -113,6 +113,7 @@ fn message() -> Call {
         headers: Vec::new(),
         reply: None,
         deadline: Instant::now() + Duration::from_secs(4),
+        stimulus: Stimulus::default(),
         early: None,
     }
 }

@@ -1,11 +1,17 @@
-//! Subjects that functions may not use, and reply subjects that may be answered (spec: functions, section 2).
+//! Subjects, streams and buckets that functions may not use, and reply subjects that may be answered (spec:
+//! functions, section 2).
 //!
-//! Owns: the list and both questions. Never: publishes.
+//! Owns: the lists and the questions. Never: publishes.
 
-use crate::SubjectPattern;
+use crate::{Namespace, SubjectPattern};
 
 /// Inboxes of request-reply; an answer may go there, a trigger or a guest's publish may not.
 const INBOXES: [&str; 2] = ["_INBOX.>", "_R_.>"];
+
+/// Buckets of host services: `hs_<namespace>_<name>_kv` and `_obj`.
+const HOST_SERVICES: &str = "hs_";
+/// How the names of streams and buckets of Nex itself begin.
+const OWN_NAMES: [&str; 3] = ["nex-", "NEX_", "NEXCLIFILES"];
 
 /// The pattern that forbids `subject` for triggers and guests' publishes, if one does.
 ///
@@ -54,9 +60,74 @@ fn is_plain_inbox(reply: &str) -> bool {
     is_plain && before != b'.'
 }
 
+/// The pattern that forbids `bucket`, of keys and values or of objects, to workloads of `namespace`, if
+/// one does: what is Nex's own, and what Nex made for another namespace.
+///
+/// A namespace has no `_`, so that the one after `hs_` ends at the next: `hs_a_x` is not of `a-b`.
+#[must_use]
+pub fn denied_bucket(bucket: &str, namespace: &Namespace) -> Option<String> {
+    if let Some(rest) = bucket.strip_prefix(HOST_SERVICES) {
+        let owner = rest.split_once('_').map(|(owner, _)| owner);
+        return (owner != Some(namespace.as_str())).then(|| format!("{HOST_SERVICES}*"));
+    }
+    OWN_NAMES.iter().find(|own| bucket.starts_with(*own)).map(|own| format!("{own}*"))
+}
+
+/// The same of a stream; those behind buckets are denied with the bucket.
+#[must_use]
+pub fn denied_stream(stream: &str, namespace: &Namespace) -> Option<String> {
+    let bucket = ["KV_", "OBJ_"].iter().find_map(|kind| Some((kind, stream.strip_prefix(kind)?)));
+    match bucket {
+        Some((kind, bucket)) => {
+            denied_bucket(bucket, namespace).map(|pattern| format!("{kind}{pattern}"))
+        }
+        None => denied_bucket(stream, namespace),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn namespace(name: &str) -> Namespace {
+        Namespace::parse(name).unwrap()
+    }
+
+    #[test]
+    fn what_is_nex_s_own_is_denied_by_its_pattern() {
+        let a = namespace("a");
+        for (bucket, pattern) in [
+            ("nex-NABC", "nex-*"),
+            ("NEX_TICKS_a", "NEX_*"),
+            ("NEXCLIFILES", "NEXCLIFILES*"),
+            ("NEXCLIFILES-a", "NEXCLIFILES*"),
+            ("hs_a-b_app_kv", "hs_*"),
+            ("hs_a", "hs_*"),
+            ("hs_", "hs_*"),
+        ] {
+            assert_eq!(denied_bucket(bucket, &a).as_deref(), Some(pattern), "{bucket}");
+            assert_eq!(denied_stream(bucket, &a).as_deref(), Some(pattern), "{bucket}");
+            let stream = denied_stream(&format!("KV_{bucket}"), &a);
+            assert_eq!(stream, Some(format!("KV_{pattern}")));
+            assert!(denied_stream(&format!("OBJ_{bucket}"), &a).is_some());
+        }
+        for own in ["hs_a_app_kv", "hs_a_b_c_obj", "orders", "nexus", "HS_b_x", "KV"] {
+            assert_eq!(denied_bucket(own, &a), None, "{own}");
+            assert_eq!(denied_stream(&format!("OBJ_{own}"), &a), None, "{own}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_namespace_reaches_the_buckets_of_another(
+            one in "[a-c][a-c-]{0,3}", other in "[a-c][a-c-]{0,3}", name in "[a-c][a-c_-]{0,3}",
+        ) {
+            let bucket = format!("hs_{one}_{name}_kv");
+            prop_assert_eq!(denied_bucket(&bucket, &namespace(&other)).is_none(), one == other);
+        }
+    }
 
     fn denied(text: &str) -> Option<String> {
         denied_by(&SubjectPattern::parse(text).unwrap(), &[])

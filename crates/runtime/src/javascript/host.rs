@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use nex_functions::runtime::{Call, GuestLog, GuestSpec, Level, Reply};
+use nex_functions::runtime::{Call, GuestLog, GuestSpec, Level, Reply, Stimulus};
 use serde::Serialize;
 use wasmtime::{AsContextMut, Caller, Linker, Memory};
 
@@ -41,13 +41,8 @@ struct Meta<'a> {
     reply: Option<&'a str>,
     /// Milliseconds since the Unix epoch.
     deadline: f64,
-    trigger: Trigger<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Trigger<'a> {
-    Subject { subject: &'a str },
+    trigger: &'a Stimulus,
+    subject: &'a str,
 }
 
 /// What the guest said of a call, or of a script that it refused.
@@ -236,7 +231,8 @@ fn call_meta(mut caller: Caller<'_, State>) -> wasmtime::Result<u32> {
         headers: &call.headers,
         reply: call.reply.as_deref(),
         deadline: clock::day_millis_at(call.deadline),
-        trigger: Trigger::Subject { subject: &call.subject },
+        trigger: &call.stimulus,
+        subject: &call.subject,
     })?;
     Ok(u32::try_from(state.meta.len())?)
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nex_functions::runtime::{
-    Call, CallError, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level, Refusal, Reply,
+    Call, CallError, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level, Refusal,
+    Reply, Stimulus,
 };
 use nex_runtime::{EngineConfig, WasmEngine};
 
@@ -131,6 +132,7 @@ pub(crate) fn call(payload: impl Into<Bytes>) -> Call {
         headers: Vec::new(),
         reply: None,
         deadline: Instant::now() + Duration::from_secs(4),
+        stimulus: Stimulus::default(),
         early: None,
     }
 }

@@ -43,7 +43,10 @@
       return (headers ??= internals.headersOfMessage(message.headers));
     }
     get reply() { return this.#message().reply; }
-    get trigger() { return this.#message().trigger; }
+    get trigger() {
+      const { trigger, subject } = this.#message();
+      return trigger.type === "subject" ? { type: "subject", subject } : trigger;
+    }
     get deadline() { return new Date(this.#message().deadline); }
     get env() { return env(); }
     get log() { return log; }
