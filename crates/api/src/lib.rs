@@ -22,6 +22,7 @@ pub mod node;
 pub mod start;
 pub mod subject;
 pub mod time;
+pub mod trigger;
 pub mod view;
 pub mod workload;
 

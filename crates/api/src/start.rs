@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::environment::{Environment, environment_of, takes_sealed, with_environment};
+pub use crate::trigger::{FullTrigger, Trigger};
 
 /// `run_request` of the types `javascript` and `wasm`.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,38 +47,6 @@ impl std::fmt::Debug for FunctionRequest {
             .field("triggers", &self.triggers)
             .finish_non_exhaustive()
     }
-}
-
-/// A trigger; plain text is short for a subject trigger with the default queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Trigger {
-    /// `"js.echo"`
-    Subject(String),
-    /// `{"type":"subject","subject":"js.echo","queue":"…"}`
-    Full(SubjectTrigger),
-}
-
-/// A subject trigger in full.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SubjectTrigger {
-    /// The kind of source; other kinds than `subject` are not there yet.
-    #[serde(rename = "type")]
-    pub kind: TriggerKind,
-    /// Wildcards are allowed.
-    pub subject: String,
-    /// Queue group; default `nex.<namespace>.<workload name>`, `""` means every copy gets every message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<String>,
-}
-
-/// Kinds of triggers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TriggerKind {
-    /// A core NATS subject.
-    Subject,
 }
 
 /// Limits of one function (spec: functions, section 4).

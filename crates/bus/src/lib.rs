@@ -7,6 +7,7 @@
 
 pub mod connection;
 pub mod credentials;
+pub mod durable;
 pub mod gather;
 pub mod jwt;
 pub mod kv;

@@ -20,6 +20,8 @@ use crate::workload::Shared;
 const IDLE: Duration = Duration::from_secs(30);
 /// How long a worker may hold the guest after its last call.
 const LAST_CALL: Duration = Duration::from_secs(1);
+/// How long the answers to a source may take, with what is remembered of their messages.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How long the last replies may take into the socket.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
 
@@ -30,13 +32,15 @@ pub(crate) struct Owner {
     pub(crate) client: Arc<Client>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) readers: TaskTracker,
+    /// Messages of sources that keep them, until they are answered.
+    pub(crate) works: TaskTracker,
     /// From the end of the subscriptions.
     pub(crate) drain: Duration,
 }
 
 impl Owner {
     pub(crate) async fn run(self) {
-        let Self { dispatcher, client, shared, readers, drain } = self;
+        let Self { dispatcher, client, shared, readers, works, drain } = self;
         readers.close();
         tokio::select! {
             () = readers.wait() => {}
@@ -44,6 +48,10 @@ impl Owner {
         }
         shared.unsubscribed();
         dispatcher.drain(Instant::now() + drain).await;
+        works.close();
+        if tokio::time::timeout(LAST_ANSWERS, works.wait()).await.is_err() {
+            tracing::warn!("messages are left unanswered; they will be delivered again");
+        }
         // The last lease of a connection may be dropped next, and with it what was not sent.
         let _away = tokio::time::timeout(LAST_FLUSH, client.flush()).await;
         drop((dispatcher, client));

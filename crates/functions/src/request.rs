@@ -3,21 +3,42 @@
 //! Owns: naming what is wrong with it, with the nearest valid key. Never: fetches or subscribes.
 
 use nex_api::Code;
-use nex_api::start::{FunctionRequest, Trigger};
+use nex_api::start::{FunctionRequest, Trigger as WireTrigger};
 use nex_nexlet::StartFailure;
 use nex_types::{Digest, Namespace, SubjectPattern, WorkloadName};
 use serde_json::Value;
 
 use crate::limits::Limits;
 use crate::runtime::Instances;
-use crate::trigger::SubjectTrigger;
+use crate::trigger::{Trigger, refuse_shared_durables};
 
 /// Keys of the request and of its parts, for refusals that name the nearest one. A test compares
 /// them with the schema.
 const REQUEST_KEYS: &[&str] =
     &["uri", "digest", "triggers", "environment", "argv", "limits", "instances", "description"];
 const LIMIT_KEYS: &[&str] = &["timeout", "memory", "concurrency", "queue", "log_rate"];
-const TRIGGER_KEYS: &[&str] = &["type", "subject", "queue"];
+/// The keys of each type of trigger besides `type`.
+const TRIGGERS: &[(&str, &[&str])] = &[
+    ("subject", &["subject", "queue"]),
+    (
+        "stream",
+        &[
+            "stream",
+            "filter",
+            "durable",
+            "deliver",
+            "max_deliver",
+            "max_in_flight",
+            "dead_letter",
+            "expires",
+        ],
+    ),
+    ("kv", &["bucket", "keys", "on", "from", "max_in_flight"]),
+    ("object", &["bucket", "on", "names"]),
+    ("schedule", &["cron", "timezone", "catch_up"]),
+];
+/// No function needs more, and each may cost a durable.
+const MOST_TRIGGERS: usize = 64;
 
 /// A request of which everything has been checked that can be without fetching.
 #[derive(Debug)]
@@ -25,7 +46,7 @@ pub(crate) struct Checked {
     pub(crate) request: FunctionRequest,
     pub(crate) digest: Option<Digest>,
     pub(crate) limits: Limits,
-    pub(crate) triggers: Vec<SubjectTrigger>,
+    pub(crate) triggers: Vec<Trigger>,
     pub(crate) instances: Option<Instances>,
 }
 
@@ -59,8 +80,11 @@ pub(crate) fn parse(text: &str, owner: &Owner<'_>) -> Result<Checked, StartFailu
     Ok(Checked { request, digest, limits, triggers, instances })
 }
 
-fn parse_triggers(value: &Value, owner: &Owner<'_>) -> Result<Vec<SubjectTrigger>, StartFailure> {
+fn parse_triggers(value: &Value, owner: &Owner<'_>) -> Result<Vec<Trigger>, StartFailure> {
     let listed = match value.get("triggers") {
+        Some(Value::Array(listed)) if listed.len() > MOST_TRIGGERS => {
+            return Err(invalid(format!("triggers: there are more than {MOST_TRIGGERS}")));
+        }
         Some(Value::Array(listed)) if !listed.is_empty() => listed,
         Some(Value::Array(_)) | None => {
             return Err(invalid("triggers: name at least one, for example \"js.echo\""));
@@ -69,40 +93,47 @@ fn parse_triggers(value: &Value, owner: &Owner<'_>) -> Result<Vec<SubjectTrigger
     };
     let mut triggers = Vec::with_capacity(listed.len());
     for (idx, item) in listed.iter().enumerate() {
-        refuse_other_kinds(idx, item)?;
-        let trigger = match item {
-            Value::String(subject) => Trigger::Subject(subject.clone()),
-            other => Trigger::Full(
-                serde_json::from_value(other.clone())
-                    .map_err(|error| not_a_trigger(idx, &error))?,
-            ),
-        };
-        triggers.push(SubjectTrigger::parse(trigger, owner)?);
+        triggers.push(parse_trigger(idx, item, owner)?);
     }
+    refuse_shared_durables(&triggers)?;
     Ok(triggers)
 }
 
-fn refuse_other_kinds(idx: usize, item: &Value) -> Result<(), StartFailure> {
-    match item.get("type").and_then(Value::as_str) {
-        None | Some("subject") => Ok(()),
-        Some(kind) => {
-            let message = format!("triggers[{idx}]: type \"{kind}\" is not known; use \"subject\"");
-            Err(StartFailure::new(Code::TriggerInvalid, message))
+fn parse_trigger(idx: usize, item: &Value, owner: &Owner<'_>) -> Result<Trigger, StartFailure> {
+    let wire = match item {
+        Value::String(subject) => WireTrigger::Subject(subject.clone()),
+        Value::Object(keys) => {
+            let mut keys = keys.clone();
+            let kind = keys.entry("type").or_insert_with(|| "subject".into()).clone();
+            let known = TRIGGERS.iter().find(|(name, _)| kind == *name);
+            let Some((_, known)) = known else { return Err(unknown_type(idx, &kind)) };
+            keys.remove("type");
+            let place = format!("triggers[{idx}]");
+            check_keys(&place, &Value::Object(keys.clone()), known, Code::TriggerInvalid)?;
+            keys.insert("type".to_owned(), kind);
+            let full = serde_json::from_value(Value::Object(keys));
+            WireTrigger::Full(full.map_err(|error| not_a_trigger(idx, &error))?)
         }
-    }
+        _ => {
+            let message = format!("triggers[{idx}]: is neither a subject nor an object");
+            return Err(StartFailure::new(Code::TriggerInvalid, message));
+        }
+    };
+    Trigger::parse(wire, owner)
+}
+
+fn unknown_type(idx: usize, kind: &Value) -> StartFailure {
+    let given = kind.as_str().unwrap_or_default();
+    let nearest = TRIGGERS.iter().map(|(name, _)| *name).min_by_key(|name| distance(given, name));
+    let nearest = nearest.unwrap_or_default();
+    let message = format!("triggers[{idx}]: type {kind} is not known; did you mean \"{nearest}\"?");
+    StartFailure::new(Code::TriggerInvalid, message)
 }
 
 fn refuse_unknown_keys(value: &Value) -> Result<(), StartFailure> {
     check_keys("run_request", value, REQUEST_KEYS, Code::StartRequestInvalid)?;
     if let Some(limits) = value.get("limits") {
         check_keys("limits", limits, LIMIT_KEYS, Code::StartRequestInvalid)?;
-    }
-    let triggers = value.get("triggers").and_then(Value::as_array);
-    for (idx, trigger) in triggers.into_iter().flatten().enumerate() {
-        // A trigger of another kind has other keys; its kind is what is wrong with it.
-        if trigger.get("type").is_none_or(|kind| kind == "subject") {
-            check_keys(&format!("triggers[{idx}]"), trigger, TRIGGER_KEYS, Code::TriggerInvalid)?;
-        }
     }
     Ok(())
 }
@@ -186,6 +217,10 @@ mod tests {
                 r#"{"uri":"x","triggers":[{"type":"subject","subjct":"a"}]}"#,
                 "triggers[0]: unknown key \"subjct\"; did you mean \"subject\"?",
             ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"stream","stream":"S","filtr":"a"}]}"#,
+                "triggers[0]: unknown key \"filtr\"; did you mean \"filter\"?",
+            ),
         ];
         for (text, message) in cases {
             assert_eq!(refusal(text).1, message);
@@ -208,9 +243,54 @@ mod tests {
                 "from 0 to 65536",
             ),
             (
-                r#"{"uri":"x","triggers":[{"type":"stream","stream":"S"}]}"#,
+                r#"{"uri":"x","triggers":[{"type":"strem","stream":"S"}]}"#,
                 Code::TriggerInvalid,
-                "type \"stream\" is not known",
+                "type \"strem\" is not known; did you mean \"stream\"?",
+            ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"stream","stream":"S"},{"type":"stream","stream":"S"}]}"#,
+                Code::TriggerInvalid,
+                "share the durable nex_default_echo of stream S; give each a \"durable\"",
+            ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"stream","stream":"S","max_deliver":0}]}"#,
+                Code::TriggerInvalid,
+                "max_deliver is 0",
+            ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"stream","stream":"S","durable":"nex_x_y"}]}"#,
+                Code::TriggerInvalid,
+                "Nex's own",
+            ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"stream","stream":"S","dead_letter":"$KV.b.k"}]}"#,
+                Code::SubjectDenied,
+                "$*.>",
+            ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"stream","stream":"KV_nex-N"}]}"#,
+                Code::SubjectDenied,
+                "KV_nex-*",
+            ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"kv","bucket":"hs_default-b_x_kv"}]}"#,
+                Code::SubjectDenied,
+                "hs_*",
+            ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"object","bucket":"NEXCLIFILES"}]}"#,
+                Code::SubjectDenied,
+                "NEXCLIFILES*",
+            ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"kv","bucket":"b","on":[]}]}"#,
+                Code::TriggerInvalid,
+                "\"on\" is empty",
+            ),
+            (
+                r#"{"uri":"x","triggers":[{"type":"schedule","cron":"* * *"}]}"#,
+                Code::TriggerInvalid,
+                "3 fields",
             ),
             (r#"{"uri":"x","triggers":["a..b"]}"#, Code::TriggerInvalid, "a..b"),
             (r#"{"uri":"x","triggers":["private.x"]}"#, Code::SubjectDenied, "private.>"),
@@ -226,23 +306,25 @@ mod tests {
     fn the_keys_are_those_of_the_schema() {
         let text = nex_api::start::schema_text::<FunctionRequest>();
         let schema: Value = serde_json::from_str(&text).unwrap();
-        for (path, known) in [
-            ("/properties", REQUEST_KEYS),
-            ("/$defs/FunctionLimits/properties", LIMIT_KEYS),
-            ("/$defs/SubjectTrigger/properties", TRIGGER_KEYS),
-        ] {
-            let mut keys: Vec<&str> = schema
-                .pointer(path)
-                .unwrap()
-                .as_object()
-                .unwrap()
-                .keys()
-                .map(String::as_str)
-                .collect();
-            let mut known = known.to_vec();
+        let keys_at = |path: &str| {
+            let object = schema.pointer(path).unwrap_or_else(|| panic!("no {path} in {schema:#}"));
+            let mut keys: Vec<String> = object.as_object().unwrap().keys().cloned().collect();
             keys.sort_unstable();
+            keys
+        };
+        let sorted = |known: &[&str]| {
+            let mut known: Vec<String> = known.iter().map(|key| (*key).to_owned()).collect();
             known.sort_unstable();
-            assert_eq!(keys, known, "{path}");
+            known
+        };
+        for (path, known) in
+            [("/properties", REQUEST_KEYS), ("/$defs/FunctionLimits/properties", LIMIT_KEYS)]
+        {
+            assert_eq!(keys_at(path), sorted(known), "{path}");
+        }
+        for (idx, (kind, known)) in TRIGGERS.iter().enumerate() {
+            let path = format!("/$defs/FullTrigger/oneOf/{idx}/properties");
+            assert_eq!(keys_at(&path), sorted(&[known, &["type"][..]].concat()), "{kind}");
         }
     }
 

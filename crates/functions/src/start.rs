@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join, try_join_all};
 use nex_api::Code;
+use nex_api::trigger::runs_bucket;
 use nex_api::workload::fact;
 use nex_bus::connection::{SHARED_INBOX, workload_inbox};
+use nex_bus::durable::{Durable, Settings as DurableSettings};
 use nex_bus::seal::Variables;
 use nex_bus::{Client, Lease, Settings, Subscriber, round_trip};
-use nex_nexlet::{Start, StartFailure, Started};
+use nex_nexlet::{LogFeed, Start, StartFailure, Started};
 use nex_sandbox::OnFailure;
-use nex_types::Digest;
-use tokio::sync::oneshot;
+use nex_types::{Digest, Id};
+use tokio::sync::{RwLock, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::artifact::{self, Reference};
@@ -28,7 +30,9 @@ use crate::reply::Responder;
 use crate::request::{self, Checked};
 use crate::runtime::{Guest, GuestSpec, Language, Refusal};
 use crate::stats::Stats;
-use crate::trigger::{overlapping, subject};
+use crate::trigger::durable::{self, Keeping, Runner};
+use crate::trigger::runs::Runs;
+use crate::trigger::{DurableTrigger, Source, Trigger, overlapping, subject};
 use crate::workload::{Function, Shared};
 
 /// Asking JetStream must not hold up a deploy.
@@ -40,6 +44,12 @@ const SUBSCRIBED_BOUND: Duration = Duration::from_millis(500);
 struct Prepared {
     guest: Arc<dyn Guest>,
     digest: Digest,
+}
+
+/// What a function's triggers read from.
+struct Sources {
+    subscribers: Vec<Subscriber>,
+    durables: Vec<(DurableTrigger, Durable)>,
 }
 
 /// Starts a function; when this returns, the server knows its subscriptions.
@@ -57,15 +67,44 @@ pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, St
     let (prepared, (lease, warnings)) =
         try_join(prepare(options, &start, &checked, variables), connected).await?;
     let client = &lease.client;
+    let durables = try_join_all(durable_triggers(&checked).map(|t| open_durable(client, t)));
+    let durables = durables.await?;
+    let mut warnings = warnings;
+    warnings.extend(durables.iter().filter_map(kept_position));
+    let subjects = checked.triggers.iter().filter_map(Trigger::subject);
     let subscribers =
-        try_join_all(checked.triggers.iter().map(|trigger| subject::subscribe(client, trigger)))
-            .await?;
+        try_join_all(subjects.map(|trigger| subject::subscribe(client, trigger))).await?;
     if !round_trip(client, SUBSCRIBED_BOUND).await {
         tracing::warn!(workload.id = %start.id, "no echo from NATS; subscriptions may be read later");
     }
     // Nothing below awaits: a start that is dropped before leaves no task behind, after it is done.
-    let workload = serve(options, start, &checked, prepared, lease, subscribers);
+    let sources = Sources { subscribers, durables };
+    let workload = serve(options, start, &checked, prepared, lease, sources);
     Ok(Started { workload: Arc::new(workload), warnings })
+}
+
+fn durable_triggers(checked: &Checked) -> impl Iterator<Item = &DurableTrigger> {
+    checked.triggers.iter().filter_map(Trigger::durable)
+}
+
+async fn open_durable(
+    client: &Client,
+    trigger: &DurableTrigger,
+) -> Result<(DurableTrigger, Durable), StartFailure> {
+    if let Source::Schedule(schedule) = &trigger.source {
+        schedule.prepare(client).await?;
+    }
+    Ok((trigger.clone(), durable::open(client, trigger).await?))
+}
+
+fn kept_position((trigger, durable): &(DurableTrigger, Durable)) -> Option<String> {
+    let DurableSettings { stream, name, .. } = &trigger.settings;
+    durable.began_otherwise.then(|| {
+        format!(
+            "durable {name} of stream {stream} is there already and goes on where it is: another \
+             beginning counts only when it is made anew (nex stop --purge)"
+        )
+    })
 }
 
 async fn prepare(
@@ -162,13 +201,22 @@ async fn warnings(client: &Client, checked: &Checked) -> Vec<String> {
     if !client.server_info().jetstream {
         return warnings;
     }
-    let captured = join_all(checked.triggers.iter().map(|trigger| async {
+    let subjects = checked.triggers.iter().filter_map(Trigger::subject);
+    let captured = join_all(subjects.map(|trigger| async {
         let stream = nex_bus::streams::capturing(client, trigger.pattern.as_str()).await?;
         let subject = &trigger.pattern;
         Some(format!("stream {stream} captures {subject}: callers may get its acknowledgement before the function's reply"))
     }));
-    let captured = tokio::time::timeout(WARNING_BOUND, captured).await.unwrap_or_default();
-    warnings.extend(captured.into_iter().flatten());
+    let dead_letters = durable_triggers(checked).filter_map(|t| t.rules.dead_letter.as_deref());
+    let lost = join_all(dead_letters.map(|subject| async move {
+        let taken = nex_bus::streams::capturing(client, subject).await.is_some();
+        (!taken).then(|| {
+            format!("no stream captures the dead_letter {subject}: nothing can be given up")
+        })
+    }));
+    let asked = futures::future::join(captured, lost);
+    let (captured, lost) = tokio::time::timeout(WARNING_BOUND, asked).await.unwrap_or_default();
+    warnings.extend(captured.into_iter().chain(lost).flatten());
     warnings
 }
 
@@ -178,7 +226,7 @@ fn serve(
     checked: &Checked,
     prepared: Prepared,
     lease: Lease,
-    subscribers: Vec<Subscriber>,
+    sources: Sources,
 ) -> Function {
     let Lease { client, renewer } = lease;
     let stats = Arc::new(Stats::default());
@@ -190,6 +238,7 @@ fn serve(
     };
     let stop = options.tasks.token().child_token();
     let shared = Arc::new(Shared::new(Arc::clone(&stats), facts, stop.clone()));
+    let logs = start.logs.clone();
     let dispatcher = Arc::new(Dispatcher::new(Parts {
         guest: prepared.guest,
         responder,
@@ -199,16 +248,63 @@ fn serve(
         guests: options.guests.clone(),
         gone: shared.gone_when_dropped(),
     }));
-    let readers = TaskTracker::new();
-    for subscriber in subscribers {
+    let (readers, works) = (TaskTracker::new(), TaskTracker::new());
+    for (trigger, durable) in sources.durables {
+        let name = runs_bucket(&start.namespace);
+        let reading = Reading { trigger, durable, logs: logs.clone(), runs_bucket: name };
+        let places = checked.limits.bounds.concurrency;
+        let keeping = Keeping {
+            tasks: options.tasks.clone(),
+            works: works.clone(),
+            stop: stop.clone(),
+            places: places.min(reading.trigger.settings.max_in_flight) as usize,
+        };
+        read_durable(&readers, reading, &client, &dispatcher, keeping);
+    }
+    for subscriber in sources.subscribers {
         let reader =
             subject::read(subscriber, Arc::clone(&client), Arc::clone(&dispatcher), stop.clone());
         options.tasks.spawn("function trigger", OnFailure::Log, readers.track_future(reader));
     }
     let drain = checked.limits.timeout.min(options.drain);
-    let owner = Owner { dispatcher, client, shared: Arc::clone(&shared), readers, drain };
+    let owner = Owner { dispatcher, client, shared: Arc::clone(&shared), readers, works, drain };
     options.tasks.spawn("function owner", OnFailure::Log, owner.run());
     Function { shared, renewer }
+}
+
+/// A durable that is to be read.
+struct Reading {
+    trigger: DurableTrigger,
+    durable: Durable,
+    logs: LogFeed,
+    runs_bucket: String,
+}
+
+fn read_durable(
+    readers: &TaskTracker,
+    reading: Reading,
+    client: &Arc<Client>,
+    dispatcher: &Arc<Dispatcher>,
+    keeping: Keeping,
+) {
+    let Reading { trigger, durable, logs, runs_bucket } = reading;
+    let (tasks, stop) = (keeping.tasks.clone(), keeping.stop.clone());
+    if let Source::Schedule(schedule) = &trigger.source {
+        let ticking = schedule.clone().tick(Arc::clone(client), FeedLog(logs.clone()), stop);
+        tasks.spawn("function schedule", OnFailure::Log, readers.track_future(ticking));
+    }
+    let runs = Runs::new(runs_bucket, trigger.runs_prefix.clone());
+    let runner = Arc::new(Runner {
+        trigger,
+        client: Arc::clone(client),
+        dispatcher: Arc::clone(dispatcher),
+        runs,
+        logs: FeedLog(logs),
+        me: Id::random().to_string(),
+        alone: RwLock::default(),
+    });
+    let reader = readers.track_future(durable::read(durable, runner, keeping));
+    tasks.spawn("function trigger", OnFailure::Log, reader);
 }
 
 fn facts(checked: &Checked, prepared: &Prepared) -> BTreeMap<String, String> {

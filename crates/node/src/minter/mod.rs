@@ -14,13 +14,13 @@ mod issuer;
 mod nkey;
 mod permissions;
 mod signing_key;
+mod triggers;
 
 use nex_api::NatsConnectionData;
 use nex_api::start::FunctionRequest;
 use nex_api::workload::StartWorkloadRequest;
 use nex_bus::Settings;
 use nex_bus::connection::DEFAULT_URL;
-use nex_types::SubjectPattern;
 
 use self::full_access::FullAccess;
 pub use self::issuer::{Issuer, IssuerError};
@@ -46,9 +46,10 @@ pub(crate) struct MintError(#[from] nex_bus::jwt::Error);
 
 /// A trigger outside of what the namespace may use.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("namespace {namespace} may not subscribe to {pattern}")]
+#[error("namespace {namespace} may not {verb} {pattern}")]
 pub(crate) struct NotGranted {
     namespace: String,
+    verb: &'static str,
     pattern: String,
 }
 
@@ -125,13 +126,15 @@ impl Minter {
     pub(crate) fn permit(&self, request: &StartWorkloadRequest) -> Result<(), NotGranted> {
         let Some(policy) = &self.policy else { return Ok(()) };
         let namespace = &request.namespace;
-        let granted = policy.of(namespace).map(|of| of.subscribe.as_slice()).unwrap_or_default();
-        let refused = triggers(request)
-            .into_iter()
-            .find(|trigger| !granted.iter().any(|pattern| pattern.covers(trigger)));
-        refused.map_or(Ok(()), |pattern| {
-            Err(NotGranted { namespace: namespace.clone(), pattern: pattern.to_string() })
-        })
+        let granted = policy.of(namespace).cloned().unwrap_or_default();
+        let refused = |wanted: Vec<_>, granted: &[nex_types::SubjectPattern], verb| {
+            let is_granted = |wanted| granted.iter().any(|pattern| pattern.covers(wanted));
+            let pattern = wanted.iter().find(|wanted| !is_granted(wanted))?.to_string();
+            Some(NotGranted { namespace: namespace.clone(), verb, pattern })
+        };
+        let read = refused(triggers::read(request), &granted.subscribe, "subscribe to");
+        let published = || refused(triggers::published(request), &granted.publish, "publish to");
+        read.or_else(published).map_or(Ok(()), Err)
     }
 
     /// What the workload may do, for people: a sentence, or its permissions as JSON.
@@ -203,17 +206,6 @@ fn is_function(request: &StartWorkloadRequest) -> bool {
 /// The request of a function, if it is one; what cannot be read the nexlet refuses.
 fn function(request: &StartWorkloadRequest) -> Option<FunctionRequest> {
     is_function(request).then(|| serde_json::from_str(&request.run_request).ok()).flatten()
-}
-
-/// The subjects that trigger a function.
-fn triggers(request: &StartWorkloadRequest) -> Vec<SubjectPattern> {
-    use nex_api::start::Trigger;
-    let triggers = function(request).map(|function| function.triggers).unwrap_or_default();
-    let subject = |trigger: Trigger| match trigger {
-        Trigger::Subject(subject) => subject,
-        Trigger::Full(full) => full.subject,
-    };
-    triggers.into_iter().filter_map(|t| SubjectPattern::parse(&subject(t)).ok()).collect()
 }
 
 /// The servers that the node uses, as others are told them.

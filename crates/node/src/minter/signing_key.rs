@@ -79,13 +79,14 @@ impl SigningKey {
             patterns.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let granted = self.policy.of(namespace);
-        let publish = granted.map(|granted| texts(&granted.publish)).unwrap_or_default();
+        let mut publish = granted.map(|granted| texts(&granted.publish)).unwrap_or_default();
         if !is_function(request) {
             let subscribe = granted.map(|granted| texts(&granted.subscribe)).unwrap_or_default();
             return permissions::workload(namespace, INBOX, publish, subscribe, None);
         }
         let inbox = format!("{}.>", workload_inbox(workload_id));
-        let subscribe = texts(&triggers(request));
+        publish.extend(triggers::jetstream(request));
+        let subscribe = texts(&triggers::subscribed(request));
         permissions::workload(namespace, &inbox, publish, subscribe, Some(timeout(request)))
     }
 
