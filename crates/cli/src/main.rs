@@ -24,13 +24,18 @@ use config::Stop;
 use error::CliError;
 
 fn main() -> ExitCode {
-    let cli = match config::parse(&std::env::args_os().collect::<Vec<_>>()) {
+    let mut cli = match config::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(Stop::Clap(error)) => return usage(&error),
         Err(Stop::File(error)) => return ui::report(&error),
     };
     if let Err(error) = logging::start(&cli.globals, cli.command.is_daemon()) {
         return ui::report(&error);
+    }
+    if let Command::Nexlet(command) = &mut cli.command
+        && let Some(done) = command.before_threads()
+    {
+        return done.map_or_else(|error| ui::report(&error), |()| ExitCode::SUCCESS);
     }
     let runtime = match cli.command.runtime() {
         Ok(runtime) => runtime,

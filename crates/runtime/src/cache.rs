@@ -2,7 +2,8 @@
 //!
 //! Owns: file names (digest of the wasm, and everything of the engine that code depends on), writing
 //! whole files only, and the proof that a file is what was written. Never: trusts a file that does
-//! not carry the digest of its content; such a file is compiled anew.
+//! not carry the digest of its content; such a file is compiled anew. With a compile helper it only
+//! reads.
 //!
 //! The directory belongs to the nexlet (mode 0700, files 0600): whoever can write there can run code
 //! in the nexlet, exactly as whoever can replace its binary can.
@@ -12,10 +13,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, Module};
+
+use crate::compiler::{Compiler, Origin};
 
 /// Length of the digest that stands in front of the code.
 const DIGEST: usize = 32;
@@ -23,27 +27,46 @@ const DIGEST: usize = 32;
 #[derive(Debug)]
 pub(crate) struct CodeCache {
     directory: Option<PathBuf>,
+    compiler: Option<Arc<Compiler>>,
 }
 
 impl CodeCache {
-    /// A cache in `directory`, which is made if it is missing; without one, nothing is kept.
-    pub(crate) fn open(directory: Option<PathBuf>) -> io::Result<Self> {
+    /// A cache in `directory`, which is made if it is missing; without one, nothing is kept. What is
+    /// missing is compiled by `compiler`, which writes there, or without one in this process.
+    pub(crate) fn open(
+        directory: Option<PathBuf>,
+        compiler: Option<Arc<Compiler>>,
+    ) -> io::Result<Self> {
         if let Some(directory) = &directory {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
-        Ok(Self { directory })
+        Ok(Self { directory, compiler })
     }
 
-    /// Compiles `wasm`, or loads what an earlier run compiled.
-    pub(crate) fn module(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Module> {
-        let Some(directory) = &self.directory else {
-            return Module::new(engine, wasm);
-        };
-        let path = directory.join(file_name(engine, wasm));
-        if let Some(module) = read(engine, &path) {
-            return Ok(module);
+    pub(crate) fn compiler(&self) -> Option<&Arc<Compiler>> {
+        self.compiler.as_ref()
+    }
+
+    /// What an earlier run compiled.
+    pub(crate) fn find(&self, engine: &Engine, wasm: &[u8]) -> Option<Module> {
+        read(engine, &self.directory.as_ref()?.join(file_name(engine, wasm)))
+    }
+
+    /// Compiles `wasm`. With a compiler, the caller has a turn at it.
+    pub(crate) fn compile(
+        &self,
+        engine: &Engine,
+        wasm: &[u8],
+        origin: Origin,
+    ) -> wasmtime::Result<Module> {
+        if let Some(compiler) = &self.compiler {
+            compiler.compile(wasm, origin)?;
+            let missing = || wasmtime::format_err!("the compile helper wrote no code that is ours");
+            return self.find(engine, wasm).ok_or_else(missing);
         }
         let module = Module::new(engine, wasm)?;
+        let Some(directory) = &self.directory else { return Ok(module) };
+        let path = directory.join(file_name(engine, wasm));
         if let Err(error) = write(&path, &module.serialize()?) {
             // The module works; the next start compiles it again.
             tracing::warn!(path = %path.display(), %error, "compiled code not cached");
@@ -52,7 +75,7 @@ impl CodeCache {
     }
 }
 
-fn file_name(engine: &Engine, wasm: &[u8]) -> String {
+pub(crate) fn file_name(engine: &Engine, wasm: &[u8]) -> String {
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
     let digest = Sha256::digest(wasm);
@@ -85,7 +108,7 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Module> {
 }
 
 /// Writes beside the target and renames, so that readers see a whole file or none.
-fn write(path: &Path, code: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, code: &[u8]) -> io::Result<()> {
     static N_WRITES: AtomicU64 = AtomicU64::new(0);
     let n_write = N_WRITES.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_extension(format!("{}-{n_write}.tmp", std::process::id()));

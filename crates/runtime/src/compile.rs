@@ -3,16 +3,18 @@
 //! Owns: compiling off the guest threads, and making room when the instance pool is full.
 //! Never: knows a shape of guest.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use bytes::Bytes;
 use nex_functions::runtime::{Guest, Refusal};
 use wasmtime::{Engine, Instance, InstancePre, Module, Store};
 
 use crate::cache::CodeCache;
+use crate::compiler::{NotCompiled, Origin};
 use crate::failure;
 use crate::limits::Limited;
 use crate::settings;
+use crate::shape;
 use crate::ticker::{Running, Ticker};
 
 /// Bytes of a wasm page.
@@ -39,20 +41,39 @@ impl Core {
         self.ticker.running()
     }
 
-    pub(crate) fn compile_here(&self, wasm: &[u8]) -> wasmtime::Result<Module> {
-        self.cache.module(&self.wasmtime, wasm)
+    /// Compiles a module that is part of this binary, or loads it from the cache.
+    pub(crate) fn compile_own(&self, wasm: &[u8]) -> wasmtime::Result<Module> {
+        match self.cache.find(&self.wasmtime, wasm) {
+            Some(module) => Ok(module),
+            None => self.cache.compile(&self.wasmtime, wasm, Origin::Own),
+        }
     }
 
-    /// Compiles on a blocking thread: the caller's thread has guests to run.
-    pub(crate) async fn compile(self: &Arc<Self>, wasm: Cow<'_, [u8]>) -> Result<Module, Refusal> {
+    /// Compiles an artifact on a blocking thread: the caller's thread has guests to run. Text is
+    /// translated first.
+    pub(crate) async fn compile(self: &Arc<Self>, source: Bytes) -> Result<Module, Refusal> {
         let core = Arc::clone(self);
-        let wasm = wasm.into_owned();
-        let compiled = tokio::task::spawn_blocking(move || core.compile_here(&wasm)).await;
-        let compiled = compiled.map_err(|error| Refusal::new(format!("compiler died: {error}")))?;
-        compiled.map_err(|error| {
-            Refusal::new(format!("the module does not compile: {}", error.root_cause()))
-                .with_detail(format!("{error:?}"))
+        let (wasm, found) = blocking(move || {
+            let wasm = Bytes::from(shape::to_binary(&source)?.into_owned());
+            let found = core.cache.find(&core.wasmtime, &wasm);
+            Ok::<_, Refusal>((wasm, found))
         })
+        .await??;
+        if let Some(module) = found {
+            return Ok(module);
+        }
+        // Whoever waits here waits without a thread, and stops when its deploy is given up.
+        let turn = match self.cache.compiler() {
+            Some(compiler) => Some(compiler.turn().await.map_err(|error| refusal(&error.into()))?),
+            None => None,
+        };
+        let core = Arc::clone(self);
+        let compiled = blocking(move || {
+            let compiled = core.cache.compile(&core.wasmtime, &wasm, Origin::Stranger);
+            drop(turn);
+            compiled
+        });
+        compiled.await?.map_err(|error| refusal(&error))
     }
 
     pub(crate) fn remember(&self, guest: &Arc<dyn Guest>) {
@@ -81,6 +102,24 @@ impl Core {
         for guest in guests.iter().filter_map(Weak::upgrade) {
             guest.release_idle();
         }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Refusal::new(format!("compiler died: {error}")))
+}
+
+fn refusal(error: &wasmtime::Error) -> Refusal {
+    match error.downcast_ref::<NotCompiled>() {
+        Some(NotCompiled { sentence, detail: Some(detail) }) => {
+            Refusal::new(sentence).with_detail(detail)
+        }
+        Some(NotCompiled { sentence, detail: None }) => Refusal::new(sentence),
+        None => Refusal::new(format!("the module does not compile: {}", error.root_cause()))
+            .with_detail(format!("{error:?}")),
     }
 }
 

@@ -11,6 +11,7 @@ use nex_functions::runtime::{Engine, Guest, GuestSpec, Language, Refusal};
 use crate::cache::CodeCache;
 use crate::command::Command;
 use crate::compile::Core;
+use crate::compiler::Compiler;
 use crate::javascript::JavaScript;
 use crate::reactor::Reactor;
 use crate::shape::{self, Shape};
@@ -24,11 +25,14 @@ pub struct EngineConfig {
     pub max_instances: u32,
     /// Whether the JavaScript guest is prepared; a nexlet for WebAssembly alone has no use for it.
     pub javascript: bool,
+    /// Compiles what is not in the cache, which the engine then only reads. Without one, or without
+    /// a cache, code is compiled in this process.
+    pub compiler: Option<Arc<Compiler>>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { cache_dir: None, max_instances: 1000, javascript: true }
+        Self { cache_dir: None, max_instances: 1000, javascript: true, compiler: None }
     }
 }
 
@@ -66,7 +70,8 @@ impl WasmEngine {
     /// Where the cache directory cannot be made, or wasmtime cannot reserve its address space.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let path = config.cache_dir.clone().unwrap_or_default();
-        let cache = CodeCache::open(config.cache_dir)
+        let compiler = config.compiler.filter(|_| config.cache_dir.is_some());
+        let cache = CodeCache::open(config.cache_dir, compiler)
             .map_err(|source| EngineError::Cache { path, source })?;
         let core = Core::new(config.max_instances, cache)
             .map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
@@ -87,8 +92,7 @@ impl WasmEngine {
     }
 
     async fn deploy_wasm(&self, spec: &GuestSpec) -> Result<Arc<dyn Guest>, Refusal> {
-        let binary = shape::to_binary(&spec.source)?;
-        let module = self.core.compile(binary).await?;
+        let module = self.core.compile(spec.source.clone()).await?;
         Ok(match shape::of(&module)? {
             Shape::Command => Arc::new(Command::deploy(&self.core, &module, spec)?),
             Shape::Reactor => Arc::new(Reactor::deploy(&self.core, &module, spec)?),

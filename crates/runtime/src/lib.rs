@@ -12,6 +12,7 @@ mod cache;
 mod clock;
 mod command;
 mod compile;
+pub mod compiler;
 mod engine;
 mod failure;
 mod idle;

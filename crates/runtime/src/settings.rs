@@ -21,12 +21,19 @@ const KEEP_RESIDENT: usize = 512 * 1024;
 
 /// Settings for an engine with room for `max_instances` instances at a time.
 pub(crate) fn wasmtime_config(max_instances: u32) -> Config {
+    let mut config = compiler_config();
+    // One address space per slot is reserved, not used: bounds checks cost nothing then.
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_instances)));
+    config
+}
+
+/// The same for a process that only compiles: without a pool, since its address space is bounded.
+/// What compiled code depends on must stand here.
+pub(crate) fn compiler_config() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.max_wasm_stack(WASM_STACK);
     config.async_stack_size(FIBER_STACK);
-    // One address space per slot is reserved, not used: bounds checks cost nothing then.
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_instances)));
     config
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Owns: spawning children with a session of their own, taking over processes that others started,
 //! ending whole trees, telling one process from a later one with the same pid, and the table of
-//! background tasks. Never: knows what a workload is.
-//! Namespaces, seccomp, landlock and cgroups are not here yet (docs/roadmap.md); this crate is where
-//! they will live, and the only one that may use `unsafe` for the kernel's sake.
+//! background tasks; and the walls of a process that runs guests. Never: knows what a workload is.
+//! Namespaces and cgroups are not here yet (docs/roadmap.md); this crate is where they will live, and
+//! the only one that may use `unsafe` for the kernel's sake.
 #![allow(
     unsafe_code,
     reason = "setsid, the parent-death signal, an ignored signal and a pidfd to wait on have no safe interface"
@@ -13,10 +13,14 @@
 
 #[cfg(feature = "tasks")]
 mod adopted;
+#[cfg(feature = "lockdown")]
+mod bounded;
 #[cfg(feature = "tasks")]
 mod deadline;
 mod disk;
 mod identity;
+#[cfg(feature = "lockdown")]
+mod lockdown;
 #[cfg(feature = "tasks")]
 mod program;
 mod replace;
@@ -26,10 +30,14 @@ mod tree;
 
 #[cfg(feature = "tasks")]
 pub use adopted::Adopted;
+#[cfg(feature = "lockdown")]
+pub use bounded::{Bounds, Ended, Helper, run_bounded};
 #[cfg(feature = "tasks")]
 pub use deadline::Deadline;
 pub use disk::free_space;
 pub use identity::ProcessIdentity;
+#[cfg(feature = "lockdown")]
+pub use lockdown::{Landlock, Lockdown, LockdownError, Walls};
 #[cfg(feature = "tasks")]
 pub use program::{Child, Exit, Output, Program, Spawner};
 pub use replace::replace_self;

@@ -4,6 +4,11 @@
 //! while no node reads it. Never: is typed by a person (`nex nexlet check` is, and has a file of its
 //! own), or ends because its node did.
 
+#[cfg(feature = "functions")]
+mod compiler;
+#[cfg(feature = "functions")]
+mod isolate;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -39,6 +44,14 @@ pub(crate) enum NexletCommand {
     /// Run ours; the node does this
     #[command(hide = true)]
     Native(Box<NexletArgs>),
+    /// Compile what a function nexlet asks for; it does this
+    #[cfg(feature = "functions")]
+    #[command(hide = true)]
+    Compiler(compiler::CompilerArgs),
+    /// Compile one module; the compiler does this
+    #[cfg(feature = "functions")]
+    #[command(hide = true)]
+    Compile(compiler::CompilerArgs),
 }
 
 /// What the node passes on the command line; the rest stands in the environment, since it may be secret.
@@ -58,6 +71,54 @@ pub(crate) struct NexletArgs {
     /// Folders from which `file://` artifacts may be taken
     #[arg(long)]
     allow_files: Vec<PathBuf>,
+    /// What was done before there were threads.
+    #[cfg(feature = "functions")]
+    #[arg(skip)]
+    isolated: Option<isolate::Isolated>,
+}
+
+impl NexletArgs {
+    /// The key that values are sealed to; its file is in reach only before the walls stand.
+    fn key(&mut self) -> Result<SealKey, CliError> {
+        #[cfg(feature = "functions")]
+        if let Some(isolated) = self.isolated.take() {
+            return Ok(isolated.key);
+        }
+        SealKey::load_or_create(&self.directory.join("xkey.seed"))
+            .map_err(|error| CliError::chain(&error))
+    }
+}
+
+#[cfg(feature = "functions")]
+impl NexletArgs {
+    fn compiled(&self) -> PathBuf {
+        self.directory.join("compiled")
+    }
+
+    fn inputs(&self) -> PathBuf {
+        self.directory.join("to-compile")
+    }
+
+    fn artifacts(&self) -> PathBuf {
+        self.directory.join("artifacts")
+    }
+}
+
+impl NexletCommand {
+    /// Does what needs a process without threads. What is done then, and how, is the answer.
+    pub(crate) fn before_threads(&mut self) -> Option<Result<(), CliError>> {
+        #[cfg(feature = "functions")]
+        match self {
+            Self::Javascript(args) | Self::Wasm(args) => match isolate::isolate(args) {
+                Ok(isolated) => args.isolated = Some(isolated),
+                Err(error) => return Some(Err(error)),
+            },
+            Self::Compiler(args) => return Some(compiler::help(args)),
+            Self::Compile(args) => return Some(compiler::compile(args)),
+            Self::Check(_) | Self::Native(_) => {}
+        }
+        None
+    }
 }
 
 /// The nexlets in this binary.
@@ -96,10 +157,12 @@ pub(crate) async fn run(globals: Globals, command: NexletCommand) -> Result<(), 
         NexletCommand::Javascript(args) => serve(NexletKind::Javascript, *args).await,
         NexletCommand::Wasm(args) => serve(NexletKind::Wasm, *args).await,
         NexletCommand::Native(args) => serve(NexletKind::Native, *args).await,
+        #[cfg(feature = "functions")]
+        NexletCommand::Compiler(_) | NexletCommand::Compile(_) => Ok(()),
     }
 }
 
-async fn serve(kind: NexletKind, args: NexletArgs) -> Result<(), CliError> {
+async fn serve(kind: NexletKind, mut args: NexletArgs) -> Result<(), CliError> {
     let tasks = Tasks::new();
     nex_bus::streams::use_domain(&args.js_domain);
     let launch = Launch::from_variables(std::env::vars_os());
@@ -108,8 +171,7 @@ async fn serve(kind: NexletKind, args: NexletArgs) -> Result<(), CliError> {
             .hint("start one with: nex up"));
     };
     let nexlet = build(kind, &args, &options.node_id, &tasks)?;
-    let key = SealKey::load_or_create(&args.directory.join("xkey.seed"))
-        .map_err(|error| CliError::chain(&error))?;
+    let key = args.key()?;
     let options = RunOptions { key, ..options };
     tasks.spawn("log bound", OnFailure::Log, bound_log(tasks.token()));
     let shutdown = shutdown().map_err(|error| CliError::chain(&error))?;
@@ -187,14 +249,18 @@ fn functions(
     tasks: &Tasks,
     language: nex_functions::runtime::Language,
 ) -> Result<Arc<dyn Nexlet>, CliError> {
-    let cache_dir = Some(args.directory.join("compiled"));
+    let cache_dir = Some(args.compiled());
+    let compiler = args.isolated.as_ref().map(|isolated| Arc::clone(&isolated.compiler));
     let javascript = language == nex_functions::runtime::Language::JavaScript;
-    let config =
-        nex_runtime::EngineConfig { cache_dir, javascript, ..nex_runtime::EngineConfig::default() };
+    let config = nex_runtime::EngineConfig {
+        cache_dir,
+        javascript,
+        compiler,
+        ..nex_runtime::EngineConfig::default()
+    };
     let engine = nex_runtime::WasmEngine::new(config).map_err(|error| CliError::chain(&error))?;
-    let store =
-        nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())
-            .map_err(|error| CliError::chain(&error))?;
+    let store = nex_artifact::Store::open(args.artifacts(), args.allow_files.clone())
+        .map_err(|error| CliError::chain(&error))?;
     let guests =
         nex_functions::GuestThreads::one_per_core().map_err(|error| CliError::chain(&error))?;
     Ok(Arc::new(nex_functions::FunctionNexlet::new(nex_functions::Options {

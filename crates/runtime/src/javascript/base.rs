@@ -40,7 +40,7 @@ pub(crate) struct Base {
 impl JavaScript {
     /// Compiles the guest, or loads it from the cache.
     pub(crate) fn prepare(core: &Core) -> wasmtime::Result<Self> {
-        let module = core.compile_here(GUEST)?;
+        let module = core.compile_own(GUEST)?;
         let mut linker = Linker::new(&core.wasmtime);
         host::add_to_linker(&mut linker)?;
         let ready = linker.instantiate_pre(&module)?;
