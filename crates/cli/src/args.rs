@@ -91,7 +91,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start everything on this machine: NATS if none is there, the node, all nexlets
-    Up(up::UpArgs),
+    Up(Box<up::UpArgs>),
     /// Deploy a file: JavaScript, WebAssembly or a static program
     #[command(visible_aliases = ["devrun", "yeet"])]
     Run(run::RunArgs),

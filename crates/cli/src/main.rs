@@ -63,7 +63,7 @@ impl Cli {
             return commands::config::run(&globals, &ConfigArgs::default());
         }
         match self.command {
-            Command::Up(args) => commands::up::run(globals, args).await,
+            Command::Up(args) => commands::up::run(globals, *args).await,
             Command::Run(args) => commands::run::run(globals, args).await,
             Command::Call(args) => commands::call::run(globals, args).await,
             Command::Ls(args) => commands::ls::run(globals, args).await,

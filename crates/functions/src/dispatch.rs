@@ -31,6 +31,7 @@ use crate::limits::Limits;
 use crate::reply::{Answer, Caller, Failure, Responder};
 use crate::runtime::{Call, CallError, Guest, GuestLog, Level, Reply, Stimulus};
 use crate::stats::Stats;
+use crate::turns::Party;
 
 /// An engine ends a call by its deadline; past this much more it is dropped.
 const OVERTIME: Duration = Duration::from_millis(100);
@@ -46,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) stats: Arc<Stats>,
     pub(crate) logs: LogFeed,
     pub(crate) guests: GuestThreads,
+    pub(crate) party: Party,
     /// Dropped after all else, so that it tells when nothing of the function is left.
     pub(crate) gone: DropGuard,
 }
@@ -59,6 +61,7 @@ pub(crate) struct Dispatcher {
     stats: Arc<Stats>,
     logs: FeedLog,
     guests: GuestThreads,
+    party: Party,
     gate: Mutex<Gate<Job>>,
     /// Told whenever the gate becomes quiet.
     quieted: Notify,
@@ -86,7 +89,7 @@ enum From {
 
 impl Dispatcher {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { guest, responder, limits, stats, logs, guests, gone } = parts;
+        let Parts { guest, responder, limits, stats, logs, guests, party, gone } = parts;
         Self {
             guest,
             responder,
@@ -94,6 +97,7 @@ impl Dispatcher {
             stats,
             logs: FeedLog(logs),
             guests,
+            party,
             gate: Mutex::new(Gate::new(limits.bounds)),
             quieted: Notify::new(),
             cut_off: CancellationToken::new(),
@@ -414,7 +418,7 @@ async fn run_batch(dispatcher: Arc<Dispatcher>, mut batch: Batch) {
 
 fn spawn_batch(dispatcher: &Arc<Dispatcher>, batch: Batch) {
     let running: BoxFuture<'static, ()> = Box::pin(run_batch(Arc::clone(dispatcher), batch));
-    dispatcher.guests.spawn_call(running);
+    dispatcher.guests.spawn_call(&dispatcher.party, running);
 }
 
 /// Who may have the reply before the call has ended.

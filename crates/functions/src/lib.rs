@@ -11,6 +11,7 @@ pub mod runtime;
 
 mod admission;
 mod artifact;
+mod budget;
 mod dispatch;
 #[doc(hidden)]
 pub mod fuzz;
@@ -24,7 +25,9 @@ mod start;
 mod stats;
 mod threads;
 mod trigger;
+mod turns;
 mod workload;
 
+pub use budget::Budget;
 pub use nexlet::{FunctionNexlet, LONGEST_DRAIN, Options};
 pub use threads::GuestThreads;

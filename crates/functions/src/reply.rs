@@ -40,7 +40,7 @@ impl Failure {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Guest(CallError::BadInput(_)) => 400,
-            Self::QueueFull { .. } => 429,
+            Self::QueueFull { .. } | Self::Guest(CallError::Busy(_)) => 429,
             Self::Guest(CallError::Failed { .. })
             | Self::ReplyTooLarge { .. }
             | Self::EnginePanicked => 500,
@@ -53,7 +53,7 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Guest(CallError::BadInput(_)) => Code::CallBadInput,
-            Self::QueueFull { .. } => Code::CallQueueFull,
+            Self::QueueFull { .. } | Self::Guest(CallError::Busy(_)) => Code::CallQueueFull,
             Self::Guest(CallError::Failed { .. }) | Self::EnginePanicked => Code::CallFailed,
             Self::Draining => Code::CallDraining,
             Self::Expired | Self::Guest(CallError::DeadlinePassed) => Code::CallDeadline,
@@ -64,7 +64,17 @@ impl Failure {
 
     /// Whether the function's author should find it in the log. Load and stops are no fault of the function.
     pub(crate) fn is_logged(&self) -> bool {
-        !matches!(self, Self::QueueFull { .. } | Self::Draining)
+        !matches!(self, Self::QueueFull { .. } | Self::Draining | Self::Guest(CallError::Busy(_)))
+    }
+
+    /// Seconds after which another attempt makes sense.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::QueueFull { retry_after_secs, .. } => Some(*retry_after_secs),
+            // It waited for room already, and others are given some with every call that ends.
+            Self::Guest(CallError::Busy(_)) => Some(1),
+            _ => None,
+        }
     }
 }
 
@@ -168,8 +178,8 @@ fn error_answer(to: &Subject, workload: &str, failure: &Failure, request_id: &Id
     let mut headers = HeaderMap::new();
     headers.insert(ERROR_CODE_HEADER, failure.status().to_string());
     headers.insert(ERROR_HEADER, one_line(&message));
-    if let Failure::QueueFull { retry_after_secs, .. } = failure {
-        headers.insert(RETRY_AFTER_HEADER, retry_after_secs.to_string());
+    if let Some(seconds) = failure.retry_after() {
+        headers.insert(RETRY_AFTER_HEADER, seconds.to_string());
     }
     let body = CallErrorBody {
         error: message,
@@ -205,6 +215,7 @@ mod tests {
             Failure::ReplyTooLarge { size: 2, max: 1 },
             Failure::Expired,
             Failure::EnginePanicked,
+            Failure::Guest(CallError::Busy("the memory of all functions is in use".to_owned())),
         ]
     }
 
@@ -222,6 +233,7 @@ mod tests {
             (500, 306),
             (504, 304),
             (500, 302),
+            (429, 301),
         ];
         assert_eq!(seen, wanted.map(|(status, code)| (status, format!("NEX-{code}"))));
     }
@@ -235,7 +247,8 @@ mod tests {
                 |name: &str| answer.headers.get(name).map(|value| value.as_str().to_owned());
             assert_eq!(header(ERROR_CODE_HEADER), Some(failure.status().to_string()));
             assert!(!header(ERROR_HEADER).unwrap().contains('\n'));
-            let retry = matches!(failure, Failure::QueueFull { .. }).then(|| "2".to_owned());
+            let retry = failure.retry_after().map(|seconds| seconds.to_string());
+            assert_eq!(retry.is_some(), failure.status() == 429);
             assert_eq!(header(RETRY_AFTER_HEADER), retry);
             let body: CallErrorBody = serde_json::from_slice(&answer.payload).unwrap();
             assert_eq!(body.error, failure.to_string());

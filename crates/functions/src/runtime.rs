@@ -165,6 +165,9 @@ pub enum CallError {
     /// The input cannot be given to this function (400).
     #[error("{0}")]
     BadInput(String),
+    /// The nexlet has no room for another instance (429); the sentence names the setting.
+    #[error("{0}")]
+    Busy(String),
     /// The function threw, trapped or exited non-zero (500). `detail` is the stack or backtrace, already logged.
     #[error("{message}")]
     Failed { message: String, detail: Option<String> },

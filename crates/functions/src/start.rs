@@ -33,6 +33,7 @@ use crate::stats::Stats;
 use crate::trigger::durable::{self, Keeping, Runner};
 use crate::trigger::runs::Runs;
 use crate::trigger::{DurableTrigger, Source, Trigger, overlapping, subject};
+use crate::turns::Party;
 use crate::workload::{Function, Shared};
 
 /// Asking JetStream must not hold up a deploy.
@@ -246,6 +247,7 @@ fn serve(
         stats,
         logs: start.logs,
         guests: options.guests.clone(),
+        party: Party::of(start.namespace.as_str()),
         gone: shared.gone_when_dropped(),
     }));
     let (readers, works) = (TaskTracker::new(), TaskTracker::new());

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::turns::{Party, Turns};
+
 /// Threads of guests, one per core. Clones share them; the last one ends them, without waiting.
 #[derive(Debug, Clone)]
 pub struct GuestThreads {
@@ -17,6 +19,7 @@ pub struct GuestThreads {
 #[derive(Debug)]
 struct Owned {
     handle: Handle,
+    turns: Arc<Turns>,
     // An option, since ending a runtime takes it by value and a drop has only a reference.
     runtime: Option<Runtime>,
 }
@@ -41,7 +44,8 @@ impl GuestThreads {
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        Ok(Self { runtime: Arc::new(Owned { handle, runtime: Some(runtime) }) })
+        let turns = Turns::start(&handle, n_threads.get());
+        Ok(Self { runtime: Arc::new(Owned { handle, turns, runtime: Some(runtime) }) })
     }
 
     /// Where to spawn what belongs on these threads.
@@ -50,10 +54,14 @@ impl GuestThreads {
         &self.runtime.handle
     }
 
-    /// Starts a call's task. Calls alone are not in the table of tasks, whose locks all functions
+    /// Starts a call, which goes on whenever it is its party's turn. Calls alone are not in the table of tasks, whose locks all functions
     /// would share: the gate of their function counts them, and its owner sees them to their end.
-    pub(crate) fn spawn_call(&self, call: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.handle.spawn(call);
+    pub(crate) fn spawn_call(
+        &self,
+        party: &Party,
+        call: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.runtime.turns.spawn(party.clone(), Box::pin(call));
     }
 }
 
@@ -62,6 +70,7 @@ impl Drop for Owned {
         // An ordinary drop would block, which panics where the last clone lived in a task.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+            self.turns.clear();
         }
     }
 }

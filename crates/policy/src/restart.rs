@@ -1,4 +1,4 @@
-//! When to start a process again that ended by itself: 1 s doubling to 30 s, never given up,
+//! When to start a process again that ended by itself: almost at once, then 1 s doubling to 30 s, never given up,
 //! `degraded` after five ends within a minute.
 //!
 //! Owns: the pause and the word for it. Never: starts anything.
@@ -6,7 +6,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-const FIRST: Duration = Duration::from_secs(1);
+/// A single end is mostly an accident, and its workloads are away meanwhile.
+const FIRST: Duration = Duration::from_millis(100);
+const SECOND: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 const WINDOW: Duration = Duration::from_secs(60);
 const DEGRADED_AT: usize = 5;
@@ -40,7 +42,7 @@ impl Restarts {
         }
         let was_steady = now.saturating_duration_since(started) >= STEADY;
         let after = match self.pause {
-            Some(pause) if !was_steady => (pause * 2).min(LONGEST),
+            Some(pause) if !was_steady => (pause * 2).clamp(SECOND, LONGEST),
             _ => FIRST,
         };
         self.pause = Some(after);
@@ -59,15 +61,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_to_thirty_seconds_and_the_fifth_end_degrades() {
+    fn the_first_pause_is_short_and_later_ones_double_to_thirty_seconds_and_the_fifth_end_degrades()
+    {
         let mut restarts = Restarts::default();
         let start = Instant::now();
         let mut seen = Vec::new();
         for _ in 0..7 {
             seen.push(restarts.ended(start, start));
         }
-        let seconds: Vec<u64> = seen.iter().map(|restart| restart.after.as_secs()).collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
+        let millis: Vec<u128> = seen.iter().map(|restart| restart.after.as_millis()).collect();
+        assert_eq!(millis, [100, 1000, 2000, 4000, 8000, 16_000, 30_000]);
         let degraded: Vec<bool> = seen.iter().map(|restart| restart.degraded).collect();
         assert_eq!(degraded, [false, false, false, false, true, true, true]);
         assert_eq!(restarts.total(), 7);

@@ -1,9 +1,9 @@
 //! The shared parts of the engine: wasmtime, its ticker, the code cache, and every deployed guest.
 //!
-//! Owns: compiling off the guest threads, and making room when the instance pool is full.
+//! Owns: compiling off the guest threads, and making instances.
 //! Never: knows a shape of guest.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use nex_functions::runtime::{Guest, Refusal};
@@ -11,8 +11,8 @@ use wasmtime::{Engine, Instance, InstancePre, Module, Store};
 
 use crate::cache::CodeCache;
 use crate::compiler::{NotCompiled, Origin};
-use crate::failure;
 use crate::limits::Limited;
+use crate::room::{self, Room};
 use crate::settings;
 use crate::shape;
 use crate::ticker::{Running, Ticker};
@@ -25,15 +25,19 @@ pub(crate) struct Core {
     pub(crate) wasmtime: Engine,
     ticker: Ticker,
     cache: CodeCache,
-    /// Asked to let go of idle instances when the pool is full.
-    guests: Mutex<Vec<Weak<dyn Guest>>>,
+    room: Arc<Room>,
 }
 
 impl Core {
-    pub(crate) fn new(max_instances: u32, cache: CodeCache) -> wasmtime::Result<Self> {
+    pub(crate) fn new(
+        max_instances: u32,
+        max_memory: u64,
+        cache: CodeCache,
+    ) -> wasmtime::Result<Self> {
         let wasmtime = Engine::new(&settings::wasmtime_config(max_instances))?;
         let ticker = Ticker::start(&wasmtime)?;
-        Ok(Self { wasmtime, ticker, cache, guests: Mutex::new(Vec::new()) })
+        let room = Arc::new(Room::new(max_memory, max_instances));
+        Ok(Self { wasmtime, ticker, cache, room })
     }
 
     /// Keeps the epoch advancing, and with it every deadline, while the value lives.
@@ -77,30 +81,27 @@ impl Core {
     }
 
     pub(crate) fn remember(&self, guest: &Arc<dyn Guest>) {
-        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        guests.retain(|guest| guest.strong_count() > 0);
-        guests.push(Arc::downgrade(guest));
+        self.room.remember(guest);
     }
 
-    /// Makes an instance; a full pool is emptied of idle instances, once.
+    /// Makes an instance. Without room for one, idle instances go; if that is not enough, the call
+    /// waits a while for others to end.
     pub(crate) async fn instantiate<T: Limited>(
         &self,
         store: &mut Store<T>,
         module: &InstancePre<T>,
     ) -> wasmtime::Result<Instance> {
-        match module.instantiate_async(&mut *store).await {
-            Err(error) if failure::is_pool_full(&error) => {
-                self.release_idle();
-                module.instantiate_async(store).await
+        let until = room::patience(store.data_mut().limits().deadline());
+        loop {
+            store.data_mut().limits().enter(&self.room);
+            let error = match module.instantiate_async(&mut *store).await {
+                Ok(instance) => return Ok(instance),
+                Err(error) => error,
+            };
+            let Some(shortage) = self.room.shortage(&error) else { return Err(error) };
+            if !self.room.wait(until).await {
+                return Err(shortage.into());
             }
-            instantiated => instantiated,
-        }
-    }
-
-    fn release_idle(&self) {
-        let guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for guest in guests.iter().filter_map(Weak::upgrade) {
-            guest.release_idle();
         }
     }
 }

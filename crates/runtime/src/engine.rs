@@ -23,6 +23,8 @@ pub struct EngineConfig {
     pub cache_dir: Option<PathBuf>,
     /// Instances that can exist at a time, running and idle. Each reserves 4 GiB of address space.
     pub max_instances: u32,
+    /// Bytes of memory that all of them may have together.
+    pub max_memory: u64,
     /// Whether the JavaScript guest is prepared; a nexlet for WebAssembly alone has no use for it.
     pub javascript: bool,
     /// Compiles what is not in the cache, which the engine then only reads. Without one, or without
@@ -32,7 +34,13 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { cache_dir: None, max_instances: 1000, javascript: true, compiler: None }
+        Self {
+            cache_dir: None,
+            max_instances: 1000,
+            max_memory: u64::MAX,
+            javascript: true,
+            compiler: None,
+        }
     }
 }
 
@@ -73,7 +81,7 @@ impl WasmEngine {
         let compiler = config.compiler.filter(|_| config.cache_dir.is_some());
         let cache = CodeCache::open(config.cache_dir, compiler)
             .map_err(|source| EngineError::Cache { path, source })?;
-        let core = Core::new(config.max_instances, cache)
+        let core = Core::new(config.max_instances, config.max_memory, cache)
             .map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
         let core = Arc::new(core);
         let prepare = || JavaScript::prepare(&core).map(Arc::new);

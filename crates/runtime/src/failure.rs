@@ -8,6 +8,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::limits::{DeadlinePassed, MemoryLimitReached};
+use crate::room::NoRoom;
 
 /// Says why a call failed; a trap's backtrace is logged here.
 pub(crate) fn call_error(error: &wasmtime::Error, limit: u64, logs: &dyn GuestLog) -> CallError {
@@ -17,8 +18,8 @@ pub(crate) fn call_error(error: &wasmtime::Error, limit: u64, logs: &dyn GuestLo
     if error.is::<MemoryLimitReached>() {
         return CallError::OutOfMemory { limit };
     }
-    if is_pool_full(error) {
-        return failed("every instance of the engine is in use".to_owned(), None);
+    if let Some(NoRoom(sentence)) = error.downcast_ref::<NoRoom>() {
+        return CallError::Busy(sentence.clone());
     }
     let (message, detail) = describe(error);
     log_lines(logs, Level::Error, detail.as_deref().unwrap_or(&message));

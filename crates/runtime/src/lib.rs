@@ -19,6 +19,7 @@ mod idle;
 mod javascript;
 mod limits;
 mod reactor;
+mod room;
 mod settings;
 mod shape;
 mod stdio;

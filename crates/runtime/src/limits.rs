@@ -5,10 +5,13 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
+
+use crate::room::Room;
 
 /// A guest asked for more linear memory than its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,23 +31,52 @@ const MAX_TABLE_ELEMENTS: usize = 1024 * 1024;
 pub(crate) struct Limits {
     memory: usize,
     deadline: Instant,
+    /// Whose budget its memory is taken from.
+    room: Option<Arc<Room>>,
+    /// Bytes that it took from there.
+    held: u64,
 }
 
 impl Limits {
     pub(crate) fn new(memory: u64, deadline: Instant) -> Self {
-        Self { memory: usize::try_from(memory).unwrap_or(usize::MAX), deadline }
+        let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+        Self { memory, deadline, room: None, held: 0 }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Takes its memory from `room` from now on; what an instantiation that failed took goes back.
+    pub(crate) fn enter(&mut self, room: &Arc<Room>) {
+        self.leave();
+        self.room = Some(Arc::clone(room));
+    }
+
+    fn leave(&mut self) {
+        if let Some(room) = self.room.take() {
+            room.give_back(std::mem::take(&mut self.held));
+        }
     }
 }
 
 impl ResourceLimiter for Limits {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         // A trap instead of -1: few guests handle a failed growth, and the caller is told the truth.
-        if desired > self.memory { Err(MemoryLimitReached.into()) } else { Ok(true) }
+        if desired > self.memory {
+            return Err(MemoryLimitReached.into());
+        }
+        if let Some(room) = &self.room {
+            let more = u64::try_from(desired.saturating_sub(current))?;
+            room.take(more)?;
+            self.held += more;
+        }
+        Ok(true)
     }
 
     fn table_growing(
@@ -54,6 +86,12 @@ impl ResourceLimiter for Limits {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         Ok(desired <= MAX_TABLE_ELEMENTS)
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -71,6 +71,12 @@ pub(crate) struct NexletArgs {
     /// Folders from which `file://` artifacts may be taken
     #[arg(long)]
     allow_files: Vec<PathBuf>,
+    /// Bytes of memory that all functions may have together [default: half of the RAM]
+    #[arg(long)]
+    functions_memory: Option<u64>,
+    /// Instances that may exist at a time
+    #[arg(long)]
+    functions_instances: Option<u32>,
     /// What was done before there were threads.
     #[cfg(feature = "functions")]
     #[arg(skip)]
@@ -250,13 +256,15 @@ fn functions(
     language: nex_functions::runtime::Language,
 ) -> Result<Arc<dyn Nexlet>, CliError> {
     let cache_dir = Some(args.compiled());
+    let usual = nex_runtime::EngineConfig::default();
     let compiler = args.isolated.as_ref().map(|isolated| Arc::clone(&isolated.compiler));
     let javascript = language == nex_functions::runtime::Language::JavaScript;
     let config = nex_runtime::EngineConfig {
         cache_dir,
         javascript,
         compiler,
-        ..nex_runtime::EngineConfig::default()
+        max_memory: args.isolated.as_ref().map_or(usual.max_memory, |it| it.max_memory),
+        max_instances: args.functions_instances.unwrap_or(usual.max_instances),
     };
     let engine = nex_runtime::WasmEngine::new(config).map_err(|error| CliError::chain(&error))?;
     let store = nex_artifact::Store::open(args.artifacts(), args.allow_files.clone())

@@ -13,7 +13,7 @@ use nex_node::{
     BuildError, Config, GivenSeeds, Identity, Issuer, NexletProgram, Node, Place, Policy,
     Replacement, StateDir, StateDirError, StateKind,
 };
-use nex_types::{Namespace, Tags};
+use nex_types::{ByteSize, Namespace, Tags};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::nexlet::NexletKind;
@@ -49,6 +49,12 @@ pub(crate) struct NodeArgs {
     /// Folder from which file:// artifacts may be taken; repeatable
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_files: Vec<PathBuf>,
+    /// Memory that all functions of a type may have together [default: half of the RAM]
+    #[arg(long, env = "NEX_FUNCTIONS_MEMORY", value_name = "SIZE")]
+    pub(crate) functions_memory: Option<ByteSize>,
+    /// Instances of functions of a type that may exist at a time [default: 1000]
+    #[arg(long, env = "NEX_FUNCTIONS_INSTANCES", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) functions_instances: Option<u32>,
     /// Let nexlets from anywhere register with this node
     #[arg(long, env = "NEX_ALLOW_REMOTE_AGENT_REGISTRATION")]
     pub(crate) allow_remote_agent_registration: bool,
@@ -340,6 +346,12 @@ fn nexlets(
         }
         for allowed in &args.allow_files {
             arguments.extend(["--allow-files".to_owned(), allowed.to_string_lossy().into_owned()]);
+        }
+        if kind != NexletKind::Native {
+            arguments
+                .extend(args.functions_memory.map(|it| format!("--functions-memory={}", it.0)));
+            let instances = args.functions_instances;
+            arguments.extend(instances.map(|n| format!("--functions-instances={n}")));
         }
         let domain = ("NEX_AGENT_JS_DOMAIN".to_owned(), domain.to_owned());
         NexletProgram {

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod attacks;
 mod cache;
 mod commands;
 mod javascript_calls;

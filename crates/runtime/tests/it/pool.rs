@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use nex_functions::runtime::Instances;
+use nex_functions::runtime::{CallError, Instances};
 use nex_runtime::{EngineConfig, WasmEngine};
 
 use crate::support::{ENGINE, Setup, call_within, javascript, wasm};
@@ -38,18 +38,19 @@ async fn idle_instances_make_room_for_others() {
 }
 
 #[tokio::test]
-async fn a_pool_that_is_in_use_is_a_failure() {
+async fn a_call_that_finds_no_slot_in_time_is_told_the_setting() {
     let engine = small_engine();
     let waiting = javascript("async () => { await scheduler.wait(60_000) }");
     let waiting = waiting.try_deploy_to(&engine).await.unwrap();
     let echo = wasm(ECHO).try_deploy_to(&engine).await.unwrap();
-    let within = || waiting.guest.call(call_within(Duration::from_millis(100)));
+    let within = || waiting.guest.call(call_within(Duration::from_millis(600)));
     let third = async {
         tokio::task::yield_now().await;
-        echo.failure("x").await.0
+        echo.guest.call(call_within(Duration::from_millis(400))).await
     };
-    let (_, _, message) = tokio::join!(within(), within(), third);
-    assert_eq!(message, "every instance of the engine is in use");
+    let (_, _, refused) = tokio::join!(within(), within(), third);
+    let sentence = "all 2 instances of the nexlet (--functions-instances) are in use";
+    assert_eq!(refused, Err(CallError::Busy(sentence.to_owned())));
     assert_eq!(echo.text("x").await, "x");
 }
 

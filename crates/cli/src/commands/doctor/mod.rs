@@ -57,6 +57,7 @@ pub(crate) async fn run(globals: Globals) -> Result<(), CliError> {
     let mut findings = vec![configuration(&globals)];
     findings.extend(machine::findings(&globals).await);
     findings.extend(nats::findings(&globals).await);
+    findings.push(machine::walls());
     findings.push(machine::sandbox());
     if globals.json {
         ui::json(&findings);

@@ -20,6 +20,8 @@ use crate::error::CliError;
 pub(super) struct Isolated {
     pub(super) key: SealKey,
     pub(super) compiler: Arc<Compiler>,
+    /// Bytes that all guests may have together.
+    pub(super) max_memory: u64,
 }
 
 pub(super) fn isolate(args: &NexletArgs) -> Result<Isolated, CliError> {
@@ -44,7 +46,23 @@ pub(super) fn isolate(args: &NexletArgs) -> Result<Isolated, CliError> {
     } else {
         tracing::warn!(%walls, "locked down as far as this kernel can");
     }
-    Ok(Isolated { key, compiler: Arc::new(compiler) })
+    let max_memory = args.functions_memory.unwrap_or_else(|| ram() / 2);
+    Ok(Isolated { key, compiler: Arc::new(compiler), max_memory })
+}
+
+/// Bytes of memory that this process may have: the machine's, or less where its group has less.
+fn ram() -> u64 {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let machine = read("/proc/meminfo").and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim();
+        let kilobytes: u64 = line.strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes * 1024)
+    });
+    // Within a container these are the container's; elsewhere they are missing or without a bound.
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .filter_map(|path| read(path)?.trim().parse::<u64>().ok());
+    machine.into_iter().chain(group).min().unwrap_or(u64::MAX)
 }
 
 fn make(folder: &Path) -> Result<(), CliError> {
