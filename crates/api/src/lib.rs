@@ -16,6 +16,7 @@ pub mod error;
 pub mod event;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod host_services;
 pub mod lease;
 pub mod log;
 pub mod node;

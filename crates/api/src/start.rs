@@ -8,6 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::environment::{Environment, environment_of, takes_sealed, with_environment};
+pub use crate::host_services::{
+    BucketService, BucketSettings, HostServices, HttpService, HttpSettings, MessagingService,
+    MessagingSettings,
+};
 pub use crate::trigger::{FullTrigger, Trigger};
 
 /// `run_request` of the types `javascript` and `wasm`.
@@ -31,6 +35,9 @@ pub struct FunctionRequest {
     /// Bounds of one function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<FunctionLimits>,
+    /// What the function may ask of the world, and in which bounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_services: Option<HostServices>,
     /// Whether an instance serves more than one call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<InstanceReuse>,

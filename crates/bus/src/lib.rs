@@ -9,6 +9,7 @@ pub mod connection;
 pub mod credentials;
 pub mod durable;
 pub mod gather;
+pub mod guest;
 pub mod jwt;
 pub mod kv;
 mod link;

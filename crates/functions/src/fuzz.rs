@@ -11,7 +11,9 @@ pub fn fuzz_run_request(data: &[u8]) {
     let names = (Namespace::parse("fuzz"), WorkloadName::parse("fuzz"));
     let (Ok(namespace), Ok(name)) = names else { return };
     let text = String::from_utf8_lossy(data);
-    if let Ok(checked) = parse(&text, &Owner { namespace: &namespace, name: &name, deny: &[] }) {
+    if let Ok(checked) =
+        parse(&text, &Owner { namespace: &namespace, name: &name, deny: &[], deny_services: &[] })
+    {
         assert!(!checked.triggers.is_empty() && checked.limits.bounds.concurrency > 0);
     }
 }

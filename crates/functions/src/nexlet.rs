@@ -15,6 +15,7 @@ use nex_sandbox::Tasks;
 use nex_types::SubjectPattern;
 
 use crate::GuestThreads;
+use crate::host::DeniedService;
 use crate::runtime::{Engine, Language};
 use crate::start;
 
@@ -34,6 +35,8 @@ pub struct Options {
     pub store: nex_artifact::Store,
     /// Subjects that functions may neither listen on nor answer to, besides those of every node.
     pub deny: Arc<[SubjectPattern]>,
+    /// Host services that this node does not offer.
+    pub deny_services: Vec<DeniedService>,
     /// Connections of workloads, one per distinct credentials.
     pub pool: Pool,
     /// Where tasks are kept. Cancelling it stops all functions.

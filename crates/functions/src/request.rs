@@ -8,14 +8,24 @@ use nex_nexlet::StartFailure;
 use nex_types::{Digest, Namespace, SubjectPattern, WorkloadName};
 use serde_json::Value;
 
+use crate::host::{self, DeniedService};
 use crate::limits::Limits;
 use crate::runtime::Instances;
 use crate::trigger::{Trigger, refuse_shared_durables};
 
 /// Keys of the request and of its parts, for refusals that name the nearest one. A test compares
 /// them with the schema.
-const REQUEST_KEYS: &[&str] =
-    &["uri", "digest", "triggers", "environment", "argv", "limits", "instances", "description"];
+const REQUEST_KEYS: &[&str] = &[
+    "uri",
+    "digest",
+    "triggers",
+    "environment",
+    "argv",
+    "limits",
+    "host_services",
+    "instances",
+    "description",
+];
 const LIMIT_KEYS: &[&str] = &["timeout", "memory", "concurrency", "queue", "log_rate"];
 /// The keys of each type of trigger besides `type`.
 const TRIGGERS: &[(&str, &[&str])] = &[
@@ -39,6 +49,9 @@ const TRIGGERS: &[(&str, &[&str])] = &[
 ];
 /// No function needs more, and each may cost a durable.
 const MOST_TRIGGERS: usize = 64;
+const SERVICE_KEYS: &[&str] = &["kv", "objects", "messaging", "http", "config"];
+const BUCKET_KEYS: &[&str] = &["buckets", "max_bytes"];
+const ALLOW_KEYS: &[&str] = &["allow"];
 
 /// A request of which everything has been checked that can be without fetching.
 #[derive(Debug)]
@@ -48,6 +61,7 @@ pub(crate) struct Checked {
     pub(crate) limits: Limits,
     pub(crate) triggers: Vec<Trigger>,
     pub(crate) instances: Option<Instances>,
+    pub(crate) host: host::Settings,
 }
 
 /// Whose request it is, and what its triggers may not be.
@@ -56,6 +70,7 @@ pub(crate) struct Owner<'a> {
     pub(crate) namespace: &'a Namespace,
     pub(crate) name: &'a WorkloadName,
     pub(crate) deny: &'a [SubjectPattern],
+    pub(crate) deny_services: &'a [DeniedService],
 }
 
 /// Reads and checks `text`, the `run_request`.
@@ -77,7 +92,10 @@ pub(crate) fn parse(text: &str, owner: &Owner<'_>) -> Result<Checked, StartFailu
         nex_api::start::InstanceReuse::Reuse => Instances::Reuse,
         nex_api::start::InstanceReuse::Fresh => Instances::Fresh,
     });
-    Ok(Checked { request, digest, limits, triggers, instances })
+    let Owner { namespace, name, deny, deny_services } = *owner;
+    let of_host = host::Owner { namespace, name, deny, deny_services };
+    let host = host::Settings::check(request.host_services.as_ref(), &of_host)?;
+    Ok(Checked { request, digest, limits, triggers, instances, host })
 }
 
 fn parse_triggers(value: &Value, owner: &Owner<'_>) -> Result<Vec<Trigger>, StartFailure> {
@@ -135,7 +153,44 @@ fn refuse_unknown_keys(value: &Value) -> Result<(), StartFailure> {
     if let Some(limits) = value.get("limits") {
         check_keys("limits", limits, LIMIT_KEYS, Code::StartRequestInvalid)?;
     }
+    if let Some(services) = value.get("host_services") {
+        refuse_unknown_service_keys(services)?;
+    }
     Ok(())
+}
+
+fn refuse_unknown_service_keys(services: &Value) -> Result<(), StartFailure> {
+    let invalid = Code::StartRequestInvalid;
+    check_keys("host_services", services, SERVICE_KEYS, invalid)?;
+    for (service, known) in [
+        ("kv", BUCKET_KEYS),
+        ("objects", BUCKET_KEYS),
+        ("messaging", ALLOW_KEYS),
+        ("http", ALLOW_KEYS),
+    ] {
+        let Some(settings) = services.get(service) else { continue };
+        let place = format!("host_services.{service}");
+        check_keys(&place, settings, known, invalid)?;
+        if !settings.is_boolean() && !settings.is_object() {
+            let message = format!("{place}: is neither false, true nor an object of settings");
+            return Err(StartFailure::new(invalid, message));
+        }
+        let lists = [("buckets", BUCKET_KEYS), ("allow", ALLOW_KEYS)];
+        for (list, _) in lists.iter().filter(|(list, _)| known.contains(list)) {
+            let is_list = settings.get(list).is_none_or(is_list_of_text);
+            if !is_list
+                || (*list == "allow" && settings.is_object() && settings.get(list).is_none())
+            {
+                let message = format!("{place}.{list}: is not a list of texts");
+                return Err(StartFailure::new(invalid, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_list_of_text(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
 }
 
 fn check_keys(place: &str, value: &Value, known: &[&str], code: Code) -> Result<(), StartFailure> {
@@ -187,7 +242,14 @@ mod tests {
         let namespace = Namespace::parse("default").unwrap();
         let name = WorkloadName::parse("echo").unwrap();
         let deny = [SubjectPattern::parse("private.>").unwrap()];
-        parse(text, &Owner { namespace: &namespace, name: &name, deny: &deny })
+        let deny_services = ["objects".parse().unwrap(), "other:kv".parse().unwrap()];
+        let owner = Owner {
+            namespace: &namespace,
+            name: &name,
+            deny: &deny,
+            deny_services: &deny_services,
+        };
+        parse(text, &owner)
     }
 
     fn refusal(text: &str) -> (Code, String) {
@@ -295,6 +357,46 @@ mod tests {
             (r#"{"uri":"x","triggers":["a..b"]}"#, Code::TriggerInvalid, "a..b"),
             (r#"{"uri":"x","triggers":["private.x"]}"#, Code::SubjectDenied, "private.>"),
             (r#"{"uri":"x","triggers":[">"]}"#, Code::SubjectDenied, "$*.>"),
+            (
+                r#"{"uri":"x","triggers":["a"],"host_services":{"http":true}}"#,
+                invalid,
+                "list the hosts",
+            ),
+            (
+                r#"{"uri":"x","triggers":["a"],"host_services":{"http":{"allow":["a/b"]}}}"#,
+                invalid,
+                "a/b",
+            ),
+            (
+                r#"{"uri":"x","triggers":["a"],"host_services":{"kvs":true}}"#,
+                invalid,
+                "did you mean \"kv\"",
+            ),
+            (
+                r#"{"uri":"x","triggers":["a"],"host_services":{"kv":{"bucket":[]}}}"#,
+                invalid,
+                "did you mean \"buckets\"",
+            ),
+            (
+                r#"{"uri":"x","triggers":["a"],"host_services":{"kv":{"buckets":["hs_b_x_kv"]}}}"#,
+                Code::SubjectDenied,
+                "hs_*",
+            ),
+            (
+                r#"{"uri":"x","triggers":["a"],"host_services":{"messaging":{"allow":["$NEX.>"]}}}"#,
+                Code::SubjectDenied,
+                "$*.>",
+            ),
+            (
+                r#"{"uri":"x","triggers":["a"],"host_services":{"kv":{"max_bytes":"1XB"}}}"#,
+                invalid,
+                "not a size",
+            ),
+            (
+                r#"{"uri":"x","triggers":["a"],"host_services":{"objects":true}}"#,
+                invalid,
+                "--deny-services",
+            ),
         ] {
             let (seen, message) = refusal(text);
             assert_eq!(seen, code, "{text}: {message}");
@@ -317,9 +419,14 @@ mod tests {
             known.sort_unstable();
             known
         };
-        for (path, known) in
-            [("/properties", REQUEST_KEYS), ("/$defs/FunctionLimits/properties", LIMIT_KEYS)]
-        {
+        for (path, known) in [
+            ("/properties", REQUEST_KEYS),
+            ("/$defs/FunctionLimits/properties", LIMIT_KEYS),
+            ("/$defs/HostServices/properties", SERVICE_KEYS),
+            ("/$defs/BucketSettings/properties", BUCKET_KEYS),
+            ("/$defs/MessagingSettings/properties", ALLOW_KEYS),
+            ("/$defs/HttpSettings/properties", ALLOW_KEYS),
+        ] {
             assert_eq!(keys_at(path), sorted(known), "{path}");
         }
         for (idx, (kind, known)) in TRIGGERS.iter().enumerate() {

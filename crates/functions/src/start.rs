@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{join_all, try_join, try_join_all};
+use futures::future::{join, join_all, try_join, try_join_all};
 use nex_api::Code;
 use nex_api::trigger::runs_bucket;
 use nex_api::workload::fact;
@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::artifact::{self, Reference};
 use crate::dispatch::{Dispatcher, Parts};
 use crate::guest_log::FeedLog;
+use crate::host::Host;
 use crate::nexlet::Options;
 use crate::owner::Owner;
 use crate::reply::Responder;
@@ -55,21 +56,26 @@ struct Sources {
 
 /// Starts a function; when this returns, the server knows its subscriptions.
 pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, StartFailure> {
-    let owner =
-        request::Owner { namespace: &start.namespace, name: &start.name, deny: &options.deny };
-    let checked = request::parse(&start.request.run_request, &owner)?;
+    let owner = request::Owner {
+        namespace: &start.namespace,
+        name: &start.name,
+        deny: &options.deny,
+        deny_services: &options.deny_services,
+    };
+    let mut checked = request::parse(&start.request.run_request, &owner)?;
     let variables = start.variables(&checked.request.environment)?;
     start.logs.set_rate(checked.limits.log_rate);
-    let connected = async {
-        let lease = connect(options, &start).await?;
-        let warnings = warnings(asker(&start, &lease.client), &checked).await;
-        Ok((lease, warnings))
-    };
-    let (prepared, (lease, warnings)) =
-        try_join(prepare(options, &start, &checked, variables), connected).await?;
+    let (source, lease) =
+        try_join(fetch(options, &start, &checked), connect(options, &start)).await?;
     let client = &lease.client;
-    let durables = try_join_all(durable_triggers(&checked).map(|t| open_durable(client, t)));
-    let durables = durables.await?;
+    let settings = std::mem::take(&mut checked.host);
+    let host = settings.into_host(client, &options.deny, &variables);
+    let spec = guest_spec(options, &start, &checked, variables, source.bytes, host);
+    let (guest, warnings) =
+        join(deploy(options, spec), warnings(asker(&start, client), &checked)).await;
+    let prepared = Prepared { guest: guest?, digest: source.digest };
+    let durables = durable_triggers(&checked).map(|trigger| open_durable(client, trigger));
+    let durables = try_join_all(durables).await?;
     let mut warnings = warnings;
     warnings.extend(durables.iter().filter_map(kept_position));
     let subjects = checked.triggers.iter().filter_map(Trigger::subject);
@@ -108,32 +114,39 @@ fn kept_position((trigger, durable): &(DurableTrigger, Durable)) -> Option<Strin
     })
 }
 
-async fn prepare(
+async fn fetch(
     options: &Options,
     start: &Start,
     checked: &Checked,
-    environment: Variables,
-) -> Result<Prepared, StartFailure> {
+) -> Result<artifact::Source, StartFailure> {
     let reference = Reference {
         uri: &checked.request.uri,
         digest: checked.digest,
         namespace: &start.namespace,
     };
-    let source = artifact::fetch(&options.store, &start.control, &reference).await?;
-    let spec = GuestSpec {
+    artifact::fetch(&options.store, &start.control, &reference).await
+}
+
+fn guest_spec(
+    options: &Options,
+    start: &Start,
+    checked: &Checked,
+    environment: Variables,
+    source: bytes::Bytes,
+    host: Host,
+) -> GuestSpec {
+    GuestSpec {
         name: start.name.to_string(),
         language: options.language,
-        source: source.bytes,
+        source,
         environment,
         argv: checked.request.argv.clone(),
         memory: checked.limits.memory,
         timeout: checked.limits.timeout,
         instances: checked.instances,
-        host: Arc::default(),
+        host: Arc::new(host),
         logs: Arc::new(FeedLog(start.logs.clone())),
-    };
-    let guest = deploy(options, spec).await?;
-    Ok(Prepared { guest, digest: source.digest })
+    }
 }
 
 /// Deploys on the guest threads, since a script's top level runs there. Ends with its caller.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod buckets;
 mod digest;
 mod duration;
 #[doc(hidden)]
@@ -15,6 +16,7 @@ mod size;
 mod subject;
 mod tags;
 
+pub use buckets::{host_bucket_prefix, is_bucket_name, own_kv_bucket, own_object_bucket};
 pub use digest::{Digest, DigestError};
 pub use duration::{DurationError, format_go, parse_go};
 pub use id::{Id, IdError};

@@ -77,6 +77,10 @@ pub(crate) struct NexletArgs {
     /// Instances that may exist at a time
     #[arg(long)]
     functions_instances: Option<u32>,
+    /// Host services that functions do not get
+    #[cfg(feature = "functions")]
+    #[arg(long, value_delimiter = ',')]
+    deny_services: Vec<nex_functions::host::DeniedService>,
     /// What was done before there were threads.
     #[cfg(feature = "functions")]
     #[arg(skip)]
@@ -277,6 +281,7 @@ fn functions(
         engine: Arc::new(engine),
         store,
         deny: [].into(),
+        deny_services: args.deny_services.clone(),
         pool: nex_bus::Pool::default(),
         tasks: tasks.clone(),
         guests,

@@ -4,17 +4,51 @@
 //! redirect), and bounds. Never: reaches a private, link-local or loopback address that is not listed, or
 //! goes on without a verified certificate.
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
 
 use super::HostError;
+use super::hosts::{HostList, is_public};
+use super::scope::shown;
+
+const CONNECT_BOUND: Duration = Duration::from_secs(10);
+/// Headers of a request or a response.
+const MOST_HEADERS: usize = 200;
+const MOST_HEADER_BYTES: usize = 64 * 1024;
+/// Redirects, whatever a guest asks for.
+const MOST_REDIRECTS: usize = 20;
+/// Headers about the connection itself, which are not a guest's business; and the host's name, which
+/// would lead to another host than the allow list saw.
+const OURS: [&str; 9] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// A body, in pieces.
 pub type Body = BoxStream<'static, Result<Bytes, HostError>>;
 
 /// Sends requests.
 #[derive(Debug)]
-pub struct Http {}
+pub struct Http {
+    allow: Arc<HostList>,
+    /// Made when it is first needed.
+    client: OnceLock<Result<reqwest::Client, String>>,
+}
 
 /// What is asked.
 pub struct Request {
@@ -35,12 +69,271 @@ pub struct Response {
     pub body: Body,
 }
 
-#[expect(clippy::unused_async, unused_variables, reason = "signatures first")]
+/// A body that is sent: once, or as often as redirects ask for it.
+enum Payload {
+    Empty,
+    Bytes(Bytes),
+    Stream(Body),
+    Gone,
+}
+
 impl Http {
-    /// Sends; returns when the head of the response is there.
-    pub async fn send(&self, request: Request) -> Result<Response, HostError> {
-        Err(HostError::Failed("http is not there yet".to_owned()))
+    pub(crate) fn new(allow: HostList) -> Self {
+        Self { allow: Arc::new(allow), client: OnceLock::new() }
     }
+
+    /// Sends; returns when the head of the response is there. A redirect that asks for the body again
+    /// (307, 308) fails, since it is streamed; see [`Http::send_bytes`].
+    pub async fn send(&self, mut request: Request) -> Result<Response, HostError> {
+        let payload = request.body.take().map_or(Payload::Empty, Payload::Stream);
+        self.follow(request, payload).await
+    }
+
+    /// Sends with a body that is whole, and can be sent again after a redirect.
+    pub async fn send_bytes(&self, request: Request, body: Bytes) -> Result<Response, HostError> {
+        self.follow(request, Payload::Bytes(body)).await
+    }
+
+    async fn follow(&self, request: Request, mut payload: Payload) -> Result<Response, HostError> {
+        let mut method = to_method(&request.method)?;
+        let mut headers = to_headers(&request.headers)?;
+        let mut url = Url::parse(&request.url).map_err(|error| {
+            HostError::Invalid(format!("{} is not a URL: {error}", shown(&request.url)))
+        })?;
+        let mut n_left = request.max_redirects.min(MOST_REDIRECTS);
+        loop {
+            self.permit(&url)?;
+            let body = payload.take()?;
+            let response = self.send_one(&method, &url, &headers, body).await?;
+            let Some(target) = redirect_of(&response, &url).filter(|_| n_left > 0) else {
+                return to_response(response);
+            };
+            n_left -= 1;
+            if becomes_get(response.status(), &method) {
+                method = Method::GET;
+                payload = Payload::Empty;
+                for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
+                    headers.remove(name);
+                }
+            }
+            if target.origin() != url.origin() {
+                for name in [header::AUTHORIZATION, header::COOKIE] {
+                    headers.remove(name);
+                }
+            }
+            url = target;
+        }
+    }
+
+    async fn send_one(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: Option<reqwest::Body>,
+    ) -> Result<reqwest::Response, HostError> {
+        let mut request =
+            self.client()?.request(method.clone(), url.clone()).headers(headers.clone());
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let response = request.send().await.map_err(|error| failed(url, &error))?;
+        // Whatever resolved the name: what answered is what counts.
+        if let Some(address) = response.remote_addr() {
+            self.permit_address(url, address.ip())?;
+        }
+        Ok(response)
+    }
+
+    /// Refuses hosts that are not listed, and addresses in their stead.
+    fn permit(&self, url: &Url) -> Result<(), HostError> {
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(HostError::Invalid(format!("{} names no host", shown(url.as_str()))));
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(HostError::Invalid(format!(
+                "{} is not http or https",
+                shown(url.as_str())
+            )));
+        }
+        if !self.allow.permits(host, port) {
+            return Err(HostError::Denied(format!(
+                "host {host}:{port} is not in host_services.http.allow of the start request"
+            )));
+        }
+        match host.trim_start_matches('[').trim_end_matches(']').parse() {
+            Ok(address) => self.permit_address(url, address),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn permit_address(&self, url: &Url, address: IpAddr) -> Result<(), HostError> {
+        let host = url.host_str().unwrap_or_default();
+        if is_public(address) || self.allow.names(host) {
+            return Ok(());
+        }
+        Err(not_public(host))
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, HostError> {
+        let made = self.client.get_or_init(|| {
+            // Others in this process may have chosen one before; both are the same.
+            let _already_there = rustls::crypto::ring::default_provider().install_default();
+            reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(CONNECT_BOUND)
+                .pool_max_idle_per_host(4)
+                .pool_idle_timeout(Duration::from_secs(30))
+                .user_agent(concat!("nex/", env!("CARGO_PKG_VERSION")))
+                .dns_resolver(Resolver { allow: Arc::clone(&self.allow) })
+                .build()
+                .map_err(|error| chain(&error))
+        });
+        made.as_ref()
+            .map_err(|error| HostError::Failed(format!("http cannot be used here: {error}")))
+    }
+}
+
+impl Payload {
+    fn take(&mut self) -> Result<Option<reqwest::Body>, HostError> {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Empty => {
+                *self = Self::Empty;
+                Ok(None)
+            }
+            Self::Bytes(bytes) => {
+                *self = Self::Bytes(bytes.clone());
+                Ok(Some(bytes.into()))
+            }
+            Self::Stream(stream) => Ok(Some(reqwest::Body::wrap_stream(stream))),
+            Self::Gone => Err(HostError::Failed(
+                "a redirect asks for the body again, which was streamed".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Resolves names, and leaves out addresses that the workload may not reach.
+struct Resolver {
+    allow: Arc<HostList>,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_owned();
+        let may_be_private = self.allow.names(&host);
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+            let (mut usable, mut n_found) = (Vec::<SocketAddr>::new(), 0);
+            for address in found {
+                n_found += 1;
+                if may_be_private || is_public(address.ip()) {
+                    usable.push(address);
+                }
+            }
+            if usable.is_empty() && n_found > 0 {
+                return Err(Box::new(not_public(&host)) as Box<dyn std::error::Error + Send + Sync>);
+            }
+            Ok(Box::new(usable.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn not_public(host: &str) -> HostError {
+    HostError::Denied(format!(
+        "host {host} has an address of a private network or of this machine; \
+         list it by its own name in host_services.http.allow if that is meant"
+    ))
+}
+
+fn to_method(method: &str) -> Result<Method, HostError> {
+    let parsed = Method::from_bytes(method.as_bytes()).ok();
+    parsed.filter(|method| *method != Method::CONNECT && *method != Method::TRACE).ok_or_else(
+        || HostError::Invalid(format!("{} is not a method that can be sent", shown(method))),
+    )
+}
+
+fn to_headers(pairs: &[(String, String)]) -> Result<HeaderMap, HostError> {
+    let n_bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if pairs.len() > MOST_HEADERS || n_bytes > MOST_HEADER_BYTES {
+        return Err(HostError::Invalid(format!(
+            "a request takes {MOST_HEADERS} headers of {MOST_HEADER_BYTES} bytes together"
+        )));
+    }
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        let invalid = || HostError::Invalid(format!("header {} is not valid", shown(name)));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
+        if !OURS.contains(&name.as_str()) {
+            headers.append(name, value);
+        }
+    }
+    Ok(headers)
+}
+
+fn redirect_of(response: &reqwest::Response, url: &Url) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let target = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    url.join(target).ok()
+}
+
+/// As browsers do it: 303 always, 301 and 302 for POST.
+fn becomes_get(status: StatusCode, method: &Method) -> bool {
+    match status {
+        StatusCode::SEE_OTHER => *method != Method::HEAD && *method != Method::GET,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => *method == Method::POST,
+        _ => false,
+    }
+}
+
+fn to_response(response: reqwest::Response) -> Result<Response, HostError> {
+    let headers: Vec<(String, Vec<u8>)> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+        .collect();
+    let n_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if headers.len() > MOST_HEADERS || n_bytes > MOST_HEADER_BYTES {
+        return Err(HostError::Failed(format!(
+            "the response has more than {MOST_HEADERS} headers or {MOST_HEADER_BYTES} bytes of them"
+        )));
+    }
+    let (status, url) = (response.status().as_u16(), response.url().clone());
+    let of_body = url.clone();
+    let body = response.bytes_stream().map_err(move |error| failed(&of_body, &error)).boxed();
+    Ok(Response { status, url: url.to_string(), headers, body })
+}
+
+/// A refusal of the resolver stays one; the rest says what and where, without what a URL may hide.
+fn failed(url: &Url, error: &reqwest::Error) -> HostError {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(refused) = error.downcast_ref::<HostError>() {
+            return refused.clone();
+        }
+        source = error.source();
+    }
+    let host = url.host_str().unwrap_or_default();
+    HostError::Failed(format!("request to {host} failed: {}", chain(error)))
+}
+
+/// An error and its causes, without the URL, which may have credentials in it.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    if text.is_empty() { "it did not end well".to_owned() } else { text }
 }
 
 impl std::fmt::Debug for Request {

@@ -3,15 +3,33 @@
 //! Owns: which bucket a workload means, its making on first use, and the sizes. Never: leaves the buckets
 //! that the request lists and the workload's own.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nex_bus::Client;
+use nex_bus::guest::{self, KvBucket, KvEntry};
 
 use super::HostError;
+use super::listing::{Listing, page};
+use super::scope::{Scope, shown};
+
+/// Longer keys are refused; JetStream has them in subjects.
+const LONGEST_KEY: usize = 1024;
+/// What of the server's largest payload is left for headers.
+const HEADER_ROOM: usize = 1024;
+/// The shortest time to live that servers know.
+const SHORTEST_TTL: Duration = Duration::from_secs(1);
 
 /// Entries of buckets. `bucket`: `None` is the workload's own, `hs_<namespace>_<name>_kv`.
 #[derive(Debug)]
-pub struct KeyValue {}
+pub struct KeyValue {
+    client: Arc<Client>,
+    scope: Scope,
+    open: Mutex<HashMap<String, KvBucket>>,
+    listing: Listing<String>,
+}
 
 /// One revision of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +54,16 @@ pub struct Page {
     pub cursor: Option<String>,
 }
 
-#[expect(clippy::unused_async, unused_variables, reason = "signatures first")]
 impl KeyValue {
+    pub(crate) fn new(client: Arc<Client>, scope: Scope) -> Self {
+        Self { client, scope, open: Mutex::default(), listing: Listing::default() }
+    }
+
     /// The latest value, if there is one.
     pub async fn get(&self, bucket: Option<&str>, key: &str) -> Result<Option<Entry>, HostError> {
-        Err(unavailable())
+        check_key(key)?;
+        let last = self.on(bucket, async |bucket| bucket.last(key).await).await?;
+        Ok(last.filter(|entry| !entry.is_deleted).map(to_entry))
     }
 
     /// Sets a value; it goes away by itself after `ttl`. Returns the revision.
@@ -51,7 +74,7 @@ impl KeyValue {
         value: Bytes,
         ttl: Option<Duration>,
     ) -> Result<u64, HostError> {
-        Err(unavailable())
+        self.put(bucket, key, value, None, ttl).await
     }
 
     /// Sets a value where there is none.
@@ -62,7 +85,20 @@ impl KeyValue {
         value: Bytes,
         ttl: Option<Duration>,
     ) -> Result<u64, HostError> {
-        Err(unavailable())
+        match self.put(bucket, key, value.clone(), Some(0), ttl).await {
+            Err(HostError::Conflict(_)) => {}
+            created => return created,
+        }
+        // A deleted key has a last revision too.
+        match self.on(bucket, async |bucket| bucket.last(key).await).await? {
+            Some(last) if !last.is_deleted => {
+                Err(HostError::Conflict(format!("key {} is there already", shown(key))))
+            }
+            last => {
+                let revision = last.map_or(0, |last| last.revision);
+                self.put(bucket, key, value, Some(revision), ttl).await
+            }
+        }
     }
 
     /// Sets a value where `revision` is the latest.
@@ -73,20 +109,30 @@ impl KeyValue {
         value: Bytes,
         revision: u64,
     ) -> Result<u64, HostError> {
-        Err(unavailable())
+        self.put(bucket, key, value, Some(revision), None).await
     }
 
-    /// Deletes; nothing happens where there is nothing. With `revision`: only where that is the latest.
+    /// Deletes, and forgets the key's history; nothing happens where there is nothing. With `revision`:
+    /// only where that is the latest.
     pub async fn delete(
         &self,
         bucket: Option<&str>,
         key: &str,
         revision: Option<u64>,
     ) -> Result<(), HostError> {
-        Err(unavailable())
+        check_key(key)?;
+        let last = self.on(bucket, async |bucket| bucket.last(key).await).await?;
+        let is_there = last.is_some_and(|last| !last.is_deleted);
+        match (is_there, revision) {
+            (false, None) => return Ok(()),
+            (false, Some(revision)) => return Err(not_latest(key, revision)),
+            (true, _) => {}
+        }
+        let deleted = self.on(bucket, async |bucket| bucket.delete(key, revision).await).await;
+        deleted.map(|_| ()).map_err(|error| named(error, key, revision))
     }
 
-    /// Keys that begin with `prefix`, in order, at most `limit`, after `cursor`.
+    /// Keys that begin with `prefix`, in order, at most `limit` (and 1,000), after `cursor`.
     pub async fn keys(
         &self,
         bucket: Option<&str>,
@@ -94,12 +140,35 @@ impl KeyValue {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page, HostError> {
-        Err(unavailable())
+        check_prefix(prefix)?;
+        let target = self.scope.target(bucket)?.bucket;
+        let now = Instant::now();
+        let kept = cursor.and_then(|_| self.listing.kept(target, prefix, now));
+        let all: Arc<[String]> = match kept {
+            Some(kept) => kept,
+            None => {
+                let filter = filter_of(prefix);
+                let keys =
+                    self.on(bucket, async |bucket| bucket.keys(&filter, prefix).await).await?;
+                keys.into()
+            }
+        };
+        let (keys, has_more) = page(&all, cursor, limit, |key| key);
+        let keys = keys.to_vec();
+        if !has_more {
+            self.listing.forget();
+            return Ok(Page { keys, cursor: None });
+        }
+        self.listing.keep(target, prefix, now, &all);
+        let cursor = keys.last().cloned();
+        Ok(Page { keys, cursor })
     }
 
     /// The revisions of a key that the bucket still has, oldest first.
     pub async fn history(&self, bucket: Option<&str>, key: &str) -> Result<Vec<Entry>, HostError> {
-        Err(unavailable())
+        check_key(key)?;
+        let entries = self.on(bucket, async |bucket| bucket.history(key).await).await?;
+        Ok(entries.into_iter().map(to_entry).collect())
     }
 
     /// The next change of a key (or of `prefix>`) after `revision`.
@@ -109,10 +178,150 @@ impl KeyValue {
         keys: &str,
         revision: u64,
     ) -> Result<Entry, HostError> {
-        Err(unavailable())
+        check_filter(keys)?;
+        let change =
+            self.on(bucket, async |bucket| bucket.next_change(keys, revision).await).await?;
+        Ok(to_entry(change))
+    }
+
+    async fn put(
+        &self,
+        bucket: Option<&str>,
+        key: &str,
+        value: Bytes,
+        expected: Option<u64>,
+        ttl: Option<Duration>,
+    ) -> Result<u64, HostError> {
+        check_key(key)?;
+        if ttl.is_some_and(|ttl| ttl < SHORTEST_TTL) {
+            return Err(HostError::Invalid("a time to live is one second at least".to_owned()));
+        }
+        let room = self.client.server_info().max_payload.saturating_sub(HEADER_ROOM);
+        let put = self
+            .on(bucket, async |bucket| {
+                let most = bucket.max_value().map_or(room, |most| most.min(room));
+                if value.len() > most {
+                    let reason = format!("it has {} bytes of {most}", value.len());
+                    return Err(guest::Error::TooLarge {
+                        bucket: "of this value".to_owned(),
+                        reason,
+                    });
+                }
+                bucket.put(key, value.clone(), expected, ttl).await
+            })
+            .await;
+        put.map_err(|error| named(error, key, expected))
+    }
+
+    /// Does `work` on the bucket; where it was removed since it was opened, once again.
+    async fn on<T>(
+        &self,
+        bucket: Option<&str>,
+        work: impl AsyncFn(&KvBucket) -> Result<T, guest::Error>,
+    ) -> Result<T, HostError> {
+        let target = self.scope.target(bucket)?;
+        let kept = self.open().get(target.bucket).cloned();
+        if let Some(kept) = kept {
+            match work(&kept).await {
+                Err(guest::Error::NoBucket { .. }) => {}
+                done => return Ok(done?),
+            }
+        }
+        let opened = match target.new {
+            Some(new) => KvBucket::open_or_make(&self.client, target.bucket, new).await?,
+            None => KvBucket::open(&self.client, target.bucket).await?,
+        };
+        self.open().insert(target.bucket.to_owned(), opened.clone());
+        Ok(work(&opened).await?)
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<String, KvBucket>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn unavailable() -> HostError {
-    HostError::Failed("key-value is not there yet".to_owned())
+fn to_entry(entry: KvEntry) -> Entry {
+    let operation = if entry.is_deleted { Operation::Delete } else { Operation::Put };
+    Entry { key: entry.key, value: entry.value, revision: entry.revision, operation }
+}
+
+/// Says which key and revision a conflict is about.
+fn named(error: HostError, key: &str, expected: Option<u64>) -> HostError {
+    match (error, expected) {
+        (HostError::Conflict(_), Some(0)) => {
+            HostError::Conflict(format!("key {} is there already", shown(key)))
+        }
+        (HostError::Conflict(_), Some(expected)) => not_latest(key, expected),
+        (error, _) => error,
+    }
+}
+
+fn not_latest(key: &str, revision: u64) -> HostError {
+    HostError::Conflict(format!("revision {revision} is not the latest of key {}", shown(key)))
+}
+
+fn is_key_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '-' | '/' | '_' | '=' | '.')
+}
+
+fn check_key(key: &str) -> Result<(), HostError> {
+    let has_tokens = !key.is_empty() && key.split('.').all(|token| !token.is_empty());
+    if has_tokens && key.len() <= LONGEST_KEY && key.chars().all(is_key_letter) {
+        return Ok(());
+    }
+    Err(HostError::Invalid(format!(
+        "{} is not a key: use up to {LONGEST_KEY} letters, digits and - / _ = with single dots in between",
+        shown(key)
+    )))
+}
+
+/// A beginning of keys; it may end anywhere.
+fn check_prefix(prefix: &str) -> Result<(), HostError> {
+    if prefix.len() <= LONGEST_KEY && prefix.chars().all(is_key_letter) {
+        return Ok(());
+    }
+    Err(HostError::Invalid(format!("{} is not the beginning of a key", shown(prefix))))
+}
+
+/// A key in which tokens may be `*` and the last one `>`.
+fn check_filter(filter: &str) -> Result<(), HostError> {
+    let plain = filter.strip_suffix('>').unwrap_or(filter);
+    let plain = plain.strip_suffix('.').unwrap_or(plain);
+    let is_filter = plain.is_empty() && !filter.is_empty()
+        || plain.split('.').all(|token| token == "*" || check_key(token).is_ok());
+    let ends_well = !filter.ends_with('>') || filter == ">" || filter.ends_with(".>");
+    if is_filter && ends_well && filter.len() <= LONGEST_KEY && filter != "." {
+        return Ok(());
+    }
+    Err(HostError::Invalid(format!("{} names no keys to watch", shown(filter))))
+}
+
+/// The narrowest subject filter that has all keys with this beginning.
+fn filter_of(prefix: &str) -> String {
+    match prefix.rsplit_once('.') {
+        Some((whole, _)) if check_key(whole).is_ok() => format!("{whole}.>"),
+        _ => ">".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_checked_before_they_become_subjects() {
+        for good in ["a", "a.b", "users/1=x_y-z", &"k".repeat(LONGEST_KEY)] {
+            assert!(check_key(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "a.", ".a", "a..b", "a b", "*", ">", "a.*", "ä", &"k".repeat(1025)] {
+            assert!(check_key(bad).is_err(), "{bad}");
+        }
+        for good in ["a", "a.*", "a.>", ">", "*.b"] {
+            assert!(check_filter(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "a>", "a..>", "a b", ".>", "a*"] {
+            assert!(check_filter(bad).is_err(), "{bad}");
+        }
+        assert_eq!((filter_of("a.b.c"), filter_of("ab")), ("a.b.>".to_owned(), ">".to_owned()));
+    }
 }

@@ -7,10 +7,14 @@
 //! `runtime/src/component` from WIT interfaces. An operation ends when its future is dropped, which the
 //! engine does at the call's deadline.
 
+mod hosts;
 mod http;
 mod key_value;
+mod listing;
 mod messaging;
 mod objects;
+mod scope;
+mod settings;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +22,8 @@ pub use http::{Body, Http, Request, Response};
 pub use key_value::{Entry, KeyValue, Operation, Page};
 pub use messaging::{Headers, Message, Messaging, Until};
 pub use objects::{ObjectInfo, ObjectPage, Objects};
+pub use settings::{DeniedService, Service};
+pub(crate) use settings::{Owner, Settings};
 
 /// The services of one workload.
 #[derive(Debug, Default)]
@@ -29,6 +35,38 @@ pub struct Host {
     pub http: Option<Http>,
     /// What `wasi:config` shows: the request's environment.
     pub config: BTreeMap<String, String>,
+    /// What the node took away, so that refusals name the right setting.
+    pub denied: Vec<Service>,
+}
+
+impl Host {
+    /// The key-value service, or why it is not there; so with the others.
+    pub fn key_value(&self) -> Result<&KeyValue, HostError> {
+        self.key_value.as_ref().ok_or_else(|| self.off(Service::KeyValue))
+    }
+
+    pub fn objects(&self) -> Result<&Objects, HostError> {
+        self.objects.as_ref().ok_or_else(|| self.off(Service::Objects))
+    }
+
+    pub fn messaging(&self) -> Result<&Messaging, HostError> {
+        self.messaging.as_ref().ok_or_else(|| self.off(Service::Messaging))
+    }
+
+    pub fn http(&self) -> Result<&Http, HostError> {
+        self.http.as_ref().ok_or_else(|| self.off(Service::Http))
+    }
+
+    fn off(&self, service: Service) -> HostError {
+        HostError::Denied(if self.denied.contains(&service) {
+            format!("the service {service} is switched off by the node (its flag --deny-services)")
+        } else if service == Service::Http {
+            "the service http is off unless the start request lists hosts in host_services.http.allow"
+                .to_owned()
+        } else {
+            format!("the service {service} is switched off in host_services of the start request")
+        })
+    }
 }
 
 /// Why an operation did not end well. A missing key or object is no error.

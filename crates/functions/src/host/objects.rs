@@ -3,14 +3,31 @@
 //! Owns: which bucket a workload means, its making on first use, and the sizes. Never: leaves the buckets
 //! that the request lists and the workload's own.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use nex_bus::Client;
+use nex_bus::guest::{self, Object, ObjectBucket};
 
 use super::HostError;
+use super::listing::{Listing, page};
+use super::scope::{Scope, shown};
+
+/// Longer names are refused; JetStream has them in subjects, a third longer.
+const LONGEST_NAME: usize = 1024;
 
 /// Objects of buckets. `bucket`: `None` is the workload's own, `hs_<namespace>_<name>_obj`.
 #[derive(Debug)]
-pub struct Objects {}
+pub struct Objects {
+    client: Arc<Client>,
+    scope: Scope,
+    open: Mutex<HashMap<String, ObjectBucket>>,
+    listing: Listing<ObjectInfo>,
+}
 
 /// What is known about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +48,28 @@ pub struct ObjectPage {
     pub cursor: Option<String>,
 }
 
-#[expect(clippy::unused_async, unused_variables, reason = "signatures first")]
 impl Objects {
+    pub(crate) fn new(client: Arc<Client>, scope: Scope) -> Self {
+        Self { client, scope, open: Mutex::default(), listing: Listing::default() }
+    }
+
     /// The bytes, in pieces, if the object is there.
     pub async fn get(
         &self,
         bucket: Option<&str>,
         name: &str,
     ) -> Result<Option<(ObjectInfo, BoxStream<'static, Result<Bytes, HostError>>)>, HostError> {
-        Err(unavailable())
+        check_name(name)?;
+        let found = self
+            .on(bucket, async |bucket| {
+                let object = bucket.info(name).await?;
+                Ok(object.map(|object| {
+                    let pieces = bucket.read(&object).map_err(HostError::from).boxed();
+                    (to_info(object), pieces)
+                }))
+            })
+            .await?;
+        Ok(found)
     }
 
     /// Writes an object from pieces; it is visible when all of them are there.
@@ -49,12 +79,20 @@ impl Objects {
         name: &str,
         bytes: BoxStream<'static, Result<Bytes, HostError>>,
     ) -> Result<ObjectInfo, HostError> {
-        Err(unavailable())
+        check_name(name)?;
+        // The pieces cannot be had twice: that the bucket is there is asked before the first.
+        let bucket = self.on(bucket, async |bucket| {
+            bucket.info(name).await?;
+            Ok(bucket.clone())
+        });
+        let object = bucket.await?.write(name, bytes).await?;
+        Ok(to_info(object))
     }
 
     /// Deletes; nothing happens where there is nothing.
     pub async fn delete(&self, bucket: Option<&str>, name: &str) -> Result<(), HostError> {
-        Err(unavailable())
+        check_name(name)?;
+        self.on(bucket, async |bucket| bucket.delete(name).await).await
     }
 
     /// What is known about an object, if it is there.
@@ -63,10 +101,12 @@ impl Objects {
         bucket: Option<&str>,
         name: &str,
     ) -> Result<Option<ObjectInfo>, HostError> {
-        Err(unavailable())
+        check_name(name)?;
+        let found = self.on(bucket, async |bucket| bucket.info(name).await).await?;
+        Ok(found.map(to_info))
     }
 
-    /// Objects whose names begin with `prefix`, in order of their names.
+    /// Objects whose names begin with `prefix`, in order of their names, at most `limit` (and 1,000).
     pub async fn list(
         &self,
         bucket: Option<&str>,
@@ -74,10 +114,65 @@ impl Objects {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<ObjectPage, HostError> {
-        Err(unavailable())
+        let target = self.scope.target(bucket)?.bucket;
+        let now = Instant::now();
+        let kept = cursor.and_then(|_| self.listing.kept(target, prefix, now));
+        let all: Arc<[ObjectInfo]> = match kept {
+            Some(kept) => kept,
+            None => {
+                let objects = self.on(bucket, async |bucket| bucket.list(prefix).await).await?;
+                objects.into_iter().map(to_info).collect()
+            }
+        };
+        let (objects, has_more) = page(&all, cursor, limit, |object| &object.name);
+        let objects = objects.to_vec();
+        if !has_more {
+            self.listing.forget();
+            return Ok(ObjectPage { objects, cursor: None });
+        }
+        self.listing.keep(target, prefix, now, &all);
+        let cursor = objects.last().map(|object| object.name.clone());
+        Ok(ObjectPage { objects, cursor })
+    }
+
+    /// Does `work` on the bucket; where it was removed since it was opened, once again.
+    async fn on<T>(
+        &self,
+        bucket: Option<&str>,
+        work: impl AsyncFn(&ObjectBucket) -> Result<T, guest::Error>,
+    ) -> Result<T, HostError> {
+        let target = self.scope.target(bucket)?;
+        let kept = self.open().get(target.bucket).cloned();
+        if let Some(kept) = kept {
+            match work(&kept).await {
+                Err(guest::Error::NoBucket { .. }) => {}
+                done => return Ok(done?),
+            }
+        }
+        let opened = match target.new {
+            Some(new) => ObjectBucket::open_or_make(&self.client, target.bucket, new).await?,
+            None => ObjectBucket::open(&self.client, target.bucket).await?,
+        };
+        self.open().insert(target.bucket.to_owned(), opened.clone());
+        Ok(work(&opened).await?)
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<String, ObjectBucket>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn unavailable() -> HostError {
-    HostError::Failed("objects are not there yet".to_owned())
+fn to_info(object: Object) -> ObjectInfo {
+    let modified = object.modified().unwrap_or_default();
+    ObjectInfo { name: object.name, size: object.size, digest: object.digest, modified }
+}
+
+fn check_name(name: &str) -> Result<(), HostError> {
+    if !name.is_empty() && name.len() <= LONGEST_NAME {
+        return Ok(());
+    }
+    Err(HostError::Invalid(format!(
+        "{} is not the name of an object: use 1 to {LONGEST_NAME} bytes",
+        shown(name)
+    )))
 }

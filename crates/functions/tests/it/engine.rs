@@ -1,10 +1,11 @@
 //! The engine of the tests: a guest's source is what it does, for example `slow 50` or `fail no`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use nex_functions::host::Host;
 use nex_functions::runtime::{
     Call, CallError, Engine, Guest, GuestLog, GuestSpec, Level, Refusal, Reply,
 };
@@ -19,6 +20,14 @@ pub(crate) struct FakeEngine {
     pub(crate) ran: Arc<AtomicUsize>,
     /// A `hold` guest needs one permit per call.
     pub(crate) permits: Arc<Semaphore>,
+    /// The services of the guest that was deployed last.
+    host: Mutex<Weak<Host>>,
+}
+
+impl FakeEngine {
+    pub(crate) fn host(&self) -> Arc<Host> {
+        self.host.lock().unwrap().upgrade().expect("the guest is alive")
+    }
 }
 
 impl Default for FakeEngine {
@@ -29,6 +38,7 @@ impl Default for FakeEngine {
             running: Arc::default(),
             ran: Arc::default(),
             permits: Arc::new(Semaphore::new(0)),
+            host: Mutex::default(),
         }
     }
 }
@@ -47,10 +57,12 @@ impl Engine for FakeEngine {
             _ => {}
         }
         self.alive.fetch_add(1, Ordering::SeqCst);
+        *self.host.lock().unwrap() = Arc::downgrade(&spec.host);
         Ok(Arc::new(FakeGuest {
             what: what.to_owned(),
             argument: argument.to_owned(),
             logs: spec.logs,
+            _host: spec.host,
             alive: Arc::clone(&self.alive),
             running: Arc::clone(&self.running),
             ran: Arc::clone(&self.ran),
@@ -64,6 +76,7 @@ struct FakeGuest {
     what: String,
     argument: String,
     logs: Arc<dyn GuestLog>,
+    _host: Arc<Host>,
     alive: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
     ran: Arc<AtomicUsize>,

@@ -46,6 +46,7 @@ impl Harness {
             engine: Arc::clone(&engine) as Arc<dyn nex_functions::runtime::Engine>,
             store: nex_artifact::Store::open(cache.path().join("cache"), Vec::new()).unwrap(),
             deny: Arc::new([SubjectPattern::parse("private.>").unwrap()]),
+            deny_services: Vec::new(),
             pool: Pool::default(),
             tasks: tasks.clone(),
             guests: GuestThreads::new(NonZeroUsize::new(2).unwrap()).unwrap(),

@@ -5,7 +5,8 @@
 //! 3. Past the concurrency calls wait, past the queue they get 429; past the deadline 504.
 //! 4. A reply subject that may not be answered is not answered.
 //! 5. What is refused is refused before anything is fetched, and leaves nothing behind.
-//! 6. A stop loses no delivered call, ends in time, frees the guest and closes what it opened.
+//! 6. A guest reaches its own buckets and what its request lists, by its own connection, and nothing else.
+//! 7. A stop loses no delivered call, ends in time, frees the guest and closes what it opened.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
@@ -13,5 +14,8 @@ mod calls;
 mod drain;
 mod engine;
 mod harness;
+mod host_http;
+mod host_messaging;
+mod host_services;
 mod load;
 mod starts;

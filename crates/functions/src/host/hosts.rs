@@ -1,0 +1,245 @@
+//! Which hosts and addresses the HTTP service may reach.
+//!
+//! Owns: the allow list and what a public address is. Never: connects.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Hosts that a workload may reach.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HostList(Vec<Allowed>);
+
+/// One entry: `*`, `host`, `host:port`, `*.example.com`, an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Allowed {
+    host: HostPattern,
+    port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum HostPattern {
+    /// Every public host.
+    Any,
+    /// Every host below this one, with a leading dot.
+    Below(String),
+    Exactly(String),
+}
+
+/// An entry that is no host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{0}\" is not a host: write api.example.com, api.example.com:8443, *.example.com or * (every public host)"
+)]
+pub(crate) struct NotAHost(String);
+
+impl HostList {
+    pub(crate) fn parse(entries: &[String]) -> Result<Self, NotAHost> {
+        entries.iter().map(|entry| Allowed::parse(entry)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether a request may go there, as far as the name tells.
+    pub(crate) fn permits(&self, host: &str, port: u16) -> bool {
+        let host = plain(host);
+        self.0.iter().any(|allowed| {
+            let is_host = match &allowed.host {
+                HostPattern::Any => true,
+                HostPattern::Below(domain) => host.ends_with(domain),
+                HostPattern::Exactly(exact) => *exact == host,
+            };
+            is_host && allowed.port.is_none_or(|wanted| wanted == port)
+        })
+    }
+
+    /// Whether the host is listed by its own name, so that it may have any address.
+    pub(crate) fn names(&self, host: &str) -> bool {
+        let host = plain(host);
+        self.0.iter().any(|allowed| allowed.host == HostPattern::Exactly(host.clone()))
+    }
+}
+
+impl Allowed {
+    fn parse(entry: &str) -> Result<Self, NotAHost> {
+        let refused = || NotAHost(entry.chars().take(120).collect());
+        let (host, port) = split_port(entry).ok_or_else(refused)?;
+        let host = match host {
+            "*" => HostPattern::Any,
+            _ => match host.strip_prefix("*.") {
+                Some(domain) if is_name(domain) => {
+                    HostPattern::Below(format!(".{}", plain(domain)))
+                }
+                None if is_name(host) || host.parse::<Ipv6Addr>().is_ok() => {
+                    HostPattern::Exactly(plain(host))
+                }
+                _ => return Err(refused()),
+            },
+        };
+        Ok(Self { host, port })
+    }
+}
+
+/// Host and port of an entry; an IPv6 address with a port stands in brackets.
+fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
+    if let Some(rest) = entry.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((host, Some(port.parse().ok()?))),
+            None => rest.is_empty().then_some((host, None)),
+        };
+    }
+    if entry.parse::<Ipv6Addr>().is_ok() {
+        return Some((entry, None));
+    }
+    match entry.split_once(':') {
+        Some((host, port)) => Some((host, Some(port.parse().ok()?))),
+        None => Some((entry, None)),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !text.is_empty() && text.len() <= 253 && text.chars().all(is_letter) && !text.starts_with('.')
+}
+
+/// Names mean the same in capitals, with a dot at the end, and addresses with brackets.
+fn plain(host: &str) -> String {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    // Addresses have several spellings.
+    host.parse::<IpAddr>().map_or(host, |address| address.to_string())
+}
+
+/// Whether an address is one of the internet's at large: not this machine, not this network, not the
+/// ranges that stand for others, and not an address that hides one of these.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => match embedded_v4(address) {
+            Some(hidden) => is_public_v4(hidden),
+            None => is_public_v6(address),
+        },
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let is_special = address.is_unspecified()
+        || address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_documentation()
+        || address.is_multicast()
+        || a == 0 // "this network"
+        || a >= 240 // reserved
+        || (a == 100 && (64..128).contains(&b)) // carrier-grade NAT
+        || (a == 192 && b == 0 && c == 0) // protocol assignments
+        || (a == 198 && (b == 18 || b == 19)); // benchmarks
+    !is_special
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    // Global unicast is 2000::/3; what lies outside of it is local, multicast or not given out.
+    let is_global = first & 0xe000 == 0x2000;
+    let is_documentation = (first == 0x2001 && second == 0x0db8) || first == 0x3fff;
+    let is_protocol = first == 0x2001 && second < 0x0200;
+    is_global && !is_documentation && !is_protocol
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped, compatible, NAT64 or 6to4.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let s = address.segments();
+    let of = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Some(Ipv4Addr::new(a, b, c, d))
+    };
+    match s {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => of(high, low),
+        // ::1 and :: are also of this form, and not public either way.
+        [0, 0, 0, 0, 0, 0, high, low] => of(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => of(high, low),
+        [0x2002, high, low, ..] => of(high, low),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(entries: &[&str]) -> HostList {
+        HostList::parse(&entries.iter().map(|&entry| entry.to_owned()).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn hosts_are_listed_by_name_port_domain_or_all() {
+        let hosts = list(&["api.example.com", "localhost:8080", "*.example.org", "[::1]:90"]);
+        for (host, port) in [
+            ("api.example.com", 443),
+            ("API.Example.com.", 80),
+            ("localhost", 8080),
+            ("a.b.example.org", 443),
+            ("[::1]", 90),
+        ] {
+            assert!(hosts.permits(host, port), "{host}:{port}");
+        }
+        for (host, port) in [
+            ("example.com", 443),
+            ("localhost", 8081),
+            ("example.org", 443),
+            ("badexample.org", 443),
+            ("api.example.com.evil.test", 443),
+            ("::1", 91),
+        ] {
+            assert!(!hosts.permits(host, port), "{host}:{port}");
+        }
+        assert!(hosts.names("localhost") && !hosts.names("x.example.org"));
+        assert!(list(&["*"]).permits("anything.test", 1) && !list(&["*"]).names("anything.test"));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        for bad in ["", "http://a", "a/b", "*.", "a:b", "a:70000", "**", "x.*.y", "[::1", "a b"] {
+            assert!(HostList::parse(&[bad.to_owned()]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_addresses_of_the_internet_at_large_are_public() {
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "192.0.2.1",
+            "198.18.0.1",
+            "192.0.0.8",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
+            "64:ff9b:1::1",
+        ] {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+        for address in ["93.184.216.34", "2606:2800:220:1::1", "::ffff:8.8.8.8", "100.128.0.1"] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+}

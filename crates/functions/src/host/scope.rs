@@ -1,0 +1,128 @@
+//! Which buckets a workload means, and which it may not.
+//!
+//! Owns: the names of a workload's own buckets, and the refusal of all that the request does not list.
+//! Never: asks JetStream.
+
+use nex_bus::guest::{self, BucketKind, NewBucket};
+use nex_types::{Namespace, WorkloadName, host_bucket_prefix, own_kv_bucket, own_object_bucket};
+
+use super::HostError;
+
+/// What a bucket of host services takes unless the request says otherwise.
+pub(crate) const DEFAULT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Names of Nex itself, in buckets and the streams behind them.
+// After the triggers' `nex_types::denied_bucket` is there, this becomes a call of it.
+const OF_NEX: [&str; 3] = ["nex-", "NEX_", "NEXCLIFILES"];
+const OF_HOST_SERVICES: &str = "hs_";
+
+/// The buckets of one kind that a workload may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Scope {
+    own: String,
+    listed: Vec<String>,
+    new: NewBucket,
+    /// The key of the request in which buckets are listed, for refusals.
+    setting: &'static str,
+}
+
+/// A bucket that may be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    pub(crate) bucket: &'a str,
+    /// How it is made, if it is the workload's own.
+    pub(crate) new: Option<&'a NewBucket>,
+}
+
+/// The pattern that forbids `bucket` for workloads of `namespace`, if one does.
+pub(crate) fn denied_bucket(bucket: &str, namespace: &Namespace) -> Option<String> {
+    if let Some(prefix) = OF_NEX.iter().find(|prefix| bucket.starts_with(**prefix)) {
+        return Some(format!("{prefix}*"));
+    }
+    let own = host_bucket_prefix(namespace);
+    (bucket.starts_with(OF_HOST_SERVICES) && !bucket.starts_with(&own))
+        .then(|| format!("{OF_HOST_SERVICES}*"))
+}
+
+impl Scope {
+    pub(crate) fn new(
+        namespace: &Namespace,
+        name: &WorkloadName,
+        kind: BucketKind,
+        listed: Vec<String>,
+        max_bytes: u64,
+    ) -> Self {
+        let (own, setting) = match kind {
+            BucketKind::KeyValue => (own_kv_bucket(namespace, name), "host_services.kv.buckets"),
+            BucketKind::Objects => {
+                (own_object_bucket(namespace, name), "host_services.objects.buckets")
+            }
+        };
+        let description = format!("host services of workload {name} in namespace {namespace}");
+        Self { own, listed, new: NewBucket { description, max_bytes }, setting }
+    }
+
+    /// The bucket that the guest names; its own without a name.
+    pub(crate) fn target<'a>(&'a self, bucket: Option<&'a str>) -> Result<Target<'a>, HostError> {
+        match bucket {
+            None | Some("") => Ok(Target { bucket: &self.own, new: Some(&self.new) }),
+            Some(bucket) if bucket == self.own => Ok(Target { bucket, new: Some(&self.new) }),
+            Some(bucket) if self.listed.iter().any(|listed| listed == bucket) => {
+                Ok(Target { bucket, new: None })
+            }
+            Some(bucket) => Err(HostError::Denied(format!(
+                "bucket {} is not one of this workload; its start request lists others in {}",
+                shown(bucket),
+                self.setting
+            ))),
+        }
+    }
+}
+
+/// A guest's text in a message: short and on one line.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 120;
+    let mut shown: String =
+        text.chars().take(LONGEST).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    format!("\"{shown}\"")
+}
+
+impl From<guest::Error> for HostError {
+    fn from(error: guest::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            guest::Error::NotLatest => Self::Conflict(text),
+            guest::Error::Full { .. } => Self::Full(text),
+            guest::Error::TooLarge { .. } | guest::Error::NoTtl { .. } => Self::Invalid(text),
+            guest::Error::TooSlow { .. } => Self::NoAnswer(text),
+            guest::Error::NoJetStream
+            | guest::Error::NoBucket { .. }
+            | guest::Error::Other { .. } => Self::Failed(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_of_nex_and_of_other_namespaces_are_denied() {
+        let namespace = Namespace::parse("a").unwrap();
+        for (bucket, pattern) in [
+            ("nex-node", "nex-*"),
+            ("NEX_TICKS_a", "NEX_*"),
+            ("NEXCLIFILES", "NEXCLIFILES*"),
+            ("hs_a-b_x_kv", "hs_*"),
+            ("hs_b_x_kv", "hs_*"),
+        ] {
+            assert_eq!(denied_bucket(bucket, &namespace).as_deref(), Some(pattern), "{bucket}");
+        }
+        for bucket in ["hs_a_other_kv", "orders", "next"] {
+            assert_eq!(denied_bucket(bucket, &namespace), None, "{bucket}");
+        }
+    }
+}
