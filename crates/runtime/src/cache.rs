@@ -17,12 +17,37 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
 use crate::compiler::{Compiler, Origin};
+use crate::shape;
 
 /// Length of the digest that stands in front of the code.
 const DIGEST: usize = 32;
+
+/// Compiled code.
+pub(crate) enum Code {
+    Module(Module),
+    Component(Component),
+}
+
+impl Code {
+    fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Self> {
+        if shape::is_component(wasm) {
+            Component::from_binary(engine, wasm).map(Self::Component)
+        } else {
+            Module::from_binary(engine, wasm).map(Self::Module)
+        }
+    }
+
+    fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        match self {
+            Self::Module(module) => module.serialize(),
+            Self::Component(component) => component.serialize(),
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct CodeCache {
@@ -48,8 +73,9 @@ impl CodeCache {
     }
 
     /// What an earlier run compiled.
-    pub(crate) fn find(&self, engine: &Engine, wasm: &[u8]) -> Option<Module> {
-        read(engine, &self.directory.as_ref()?.join(file_name(engine, wasm)))
+    pub(crate) fn find(&self, engine: &Engine, wasm: &[u8]) -> Option<Code> {
+        let path = self.directory.as_ref()?.join(file_name(engine, wasm));
+        read(engine, &path, shape::is_component(wasm))
     }
 
     /// Compiles `wasm`. With a compiler, the caller has a turn at it.
@@ -58,20 +84,20 @@ impl CodeCache {
         engine: &Engine,
         wasm: &[u8],
         origin: Origin,
-    ) -> wasmtime::Result<Module> {
+    ) -> wasmtime::Result<Code> {
         if let Some(compiler) = &self.compiler {
             compiler.compile(wasm, origin)?;
             let missing = || wasmtime::format_err!("the compile helper wrote no code that is ours");
             return self.find(engine, wasm).ok_or_else(missing);
         }
-        let module = Module::new(engine, wasm)?;
-        let Some(directory) = &self.directory else { return Ok(module) };
+        let code = Code::compile(engine, wasm)?;
+        let Some(directory) = &self.directory else { return Ok(code) };
         let path = directory.join(file_name(engine, wasm));
-        if let Err(error) = write(&path, &module.serialize()?) {
-            // The module works; the next start compiles it again.
+        if let Err(error) = write(&path, &code.serialize()?) {
+            // The code works; the next start compiles it again.
             tracing::warn!(path = %path.display(), %error, "compiled code not cached");
         }
-        Ok(module)
+        Ok(code)
     }
 }
 
@@ -83,15 +109,15 @@ pub(crate) fn file_name(engine: &Engine, wasm: &[u8]) -> String {
 }
 
 /// `None` for a file that is missing, damaged, or of another engine.
-fn read(engine: &Engine, path: &Path) -> Option<Module> {
+fn read(engine: &Engine, path: &Path, is_component: bool) -> Option<Code> {
     let file = fs::read(path).ok()?;
     let (digest, code) = file.split_at_checked(DIGEST)?;
     if Sha256::digest(code).as_slice() != digest {
         tracing::warn!(path = %path.display(), "compiled code is damaged, compiling anew");
         return None;
     }
-    match deserialize(engine, code) {
-        Ok(module) => Some(module),
+    match deserialize(engine, code, is_component) {
+        Ok(code) => Some(code),
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "compiled code not usable, compiling anew");
             None
@@ -100,11 +126,17 @@ fn read(engine: &Engine, path: &Path) -> Option<Module> {
 }
 
 #[expect(unsafe_code, reason = "loading our own compiled code has no safe form in wasmtime")]
-fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Module> {
-    // SAFETY: `code` must come from `Module::serialize`. It was written by `write` below into a
+fn deserialize(engine: &Engine, code: &[u8], is_component: bool) -> wasmtime::Result<Code> {
+    // SAFETY: `code` must come from `Module::serialize` or `Component::serialize`. It was written by `write` below into a
     // directory that only this user can write to, and its digest was just checked on the very bytes
-    // that are loaded; wasmtime itself refuses code of another version or other settings.
-    unsafe { Module::deserialize(engine, code) }
+    // that are loaded; wasmtime itself refuses code of another version, other settings or the other kind.
+    unsafe {
+        if is_component {
+            Component::deserialize(engine, code).map(Code::Component)
+        } else {
+            Module::deserialize(engine, code).map(Code::Module)
+        }
+    }
 }
 
 /// Writes beside the target and renames, so that readers see a whole file or none.

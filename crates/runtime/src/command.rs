@@ -17,10 +17,7 @@ use crate::compile::{self, Core};
 use crate::failure;
 use crate::limits::{self, Limited, Limits};
 use crate::shape;
-use crate::stdio::{Collected, Pipe};
-
-/// Most bytes that a command may write to stdout, whatever its memory limit.
-const MAX_STDOUT: u64 = 64 * 1024 * 1024;
+use crate::stdio::{self, Collected, Pipe};
 
 pub(crate) struct Command {
     core: Arc<Core>,
@@ -67,7 +64,7 @@ impl Command {
     }
 
     async fn run(&self, call: &Call) -> wasmtime::Result<Reply> {
-        let stdout = Pipe::collect(self.max_stdout());
+        let stdout = Pipe::collect(stdio::max_stdout(self.memory_limit));
         let state = State {
             limits: Limits::new(self.memory_limit, call.deadline),
             wasi: self.wasi(call, &stdout),
@@ -96,10 +93,6 @@ impl Command {
             .stdout(stdout.clone())
             .stderr(Pipe::lines(Arc::clone(&self.logs)))
             .build_p1()
-    }
-
-    fn max_stdout(&self) -> usize {
-        usize::try_from(self.memory_limit.min(MAX_STDOUT)).unwrap_or(usize::MAX)
     }
 }
 

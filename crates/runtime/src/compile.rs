@@ -4,12 +4,13 @@
 //! Never: knows a shape of guest.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use nex_functions::runtime::{Guest, Refusal};
-use wasmtime::{Engine, Instance, InstancePre, Module, Store};
+use wasmtime::{Engine, Instance, InstancePre, Module, ResourcesRequired, Store};
 
-use crate::cache::CodeCache;
+use crate::cache::{Code, CodeCache};
 use crate::compiler::{NotCompiled, Origin};
 use crate::limits::Limited;
 use crate::room::{self, Room};
@@ -45,17 +46,21 @@ impl Core {
         self.ticker.running()
     }
 
-    /// Compiles a module that is part of this binary, or loads it from the cache.
+    /// Compiles a core module that is part of this binary, or loads it from the cache.
     pub(crate) fn compile_own(&self, wasm: &[u8]) -> wasmtime::Result<Module> {
-        match self.cache.find(&self.wasmtime, wasm) {
-            Some(module) => Ok(module),
-            None => self.cache.compile(&self.wasmtime, wasm, Origin::Own),
+        let code = match self.cache.find(&self.wasmtime, wasm) {
+            Some(code) => code,
+            None => self.cache.compile(&self.wasmtime, wasm, Origin::Own)?,
+        };
+        match code {
+            Code::Module(module) => Ok(module),
+            Code::Component(_) => Err(wasmtime::format_err!("a component is no core module")),
         }
     }
 
     /// Compiles an artifact on a blocking thread: the caller's thread has guests to run. Text is
     /// translated first.
-    pub(crate) async fn compile(self: &Arc<Self>, source: Bytes) -> Result<Module, Refusal> {
+    pub(crate) async fn compile(self: &Arc<Self>, source: Bytes) -> Result<Code, Refusal> {
         let core = Arc::clone(self);
         let (wasm, found) = blocking(move || {
             let wasm = Bytes::from(shape::to_binary(&source)?.into_owned());
@@ -63,8 +68,8 @@ impl Core {
             Ok::<_, Refusal>((wasm, found))
         })
         .await??;
-        if let Some(module) = found {
-            return Ok(module);
+        if let Some(code) = found {
+            return Ok(code);
         }
         // Whoever waits here waits without a thread, and stops when its deploy is given up.
         let turn = match self.cache.compiler() {
@@ -91,18 +96,34 @@ impl Core {
         store: &mut Store<T>,
         module: &InstancePre<T>,
     ) -> wasmtime::Result<Instance> {
-        let until = room::patience(store.data_mut().limits().deadline());
+        let until = self.patience(store);
         loop {
-            store.data_mut().limits().enter(&self.room);
-            let error = match module.instantiate_async(&mut *store).await {
+            self.enter(store);
+            match module.instantiate_async(&mut *store).await {
                 Ok(instance) => return Ok(instance),
-                Err(error) => error,
-            };
-            let Some(shortage) = self.room.shortage(&error) else { return Err(error) };
-            if !self.room.wait(until).await {
-                return Err(shortage.into());
+                Err(error) => self.wait_for_room(error, until).await?,
             }
         }
+    }
+
+    /// Until when an instantiation in `store` may wait for room.
+    pub(crate) fn patience<T: Limited>(&self, store: &mut Store<T>) -> Instant {
+        room::patience(store.data_mut().limits().deadline())
+    }
+
+    /// Takes the memory of what `store` will hold from the budget.
+    pub(crate) fn enter<T: Limited>(&self, store: &mut Store<T>) {
+        store.data_mut().limits().enter(&self.room);
+    }
+
+    /// After an instantiation failed with `error`: waits for room, where that was missing, until `until`.
+    pub(crate) async fn wait_for_room(
+        &self,
+        error: wasmtime::Error,
+        until: Instant,
+    ) -> wasmtime::Result<()> {
+        let Some(shortage) = self.room.shortage(&error) else { return Err(error) };
+        if self.room.wait(until).await { Ok(()) } else { Err(shortage.into()) }
     }
 }
 
@@ -126,12 +147,19 @@ fn refusal(error: &wasmtime::Error) -> Refusal {
 
 /// Refuses a module whose memory is over the limit before it has run at all.
 pub(crate) fn refuse_large_memory(module: &Module, limit: u64) -> Result<(), Refusal> {
-    let pages = module.resources_required().max_initial_memory_size.unwrap_or(0);
-    let needed = pages.saturating_mul(WASM_PAGE);
+    refuse_memory_over("module", &module.resources_required(), limit)
+}
+
+pub(crate) fn refuse_memory_over(
+    what: &str,
+    required: &ResourcesRequired,
+    limit: u64,
+) -> Result<(), Refusal> {
+    let needed = required.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE);
     if needed <= limit {
         return Ok(());
     }
     Err(Refusal::new(format!(
-        "the module begins with {needed} bytes of memory, more than its limit of {limit} bytes"
+        "the {what} begins with {needed} bytes of memory, more than its limit of {limit} bytes"
     )))
 }

@@ -22,6 +22,7 @@ use wasmtime::Engine;
 
 use crate::cache;
 use crate::settings;
+use crate::shape;
 use input::Inputs;
 
 pub use line::{Line, Outcome, Request};
@@ -118,7 +119,11 @@ pub fn compile_file(input: &Path, cache: &Path) -> Result<(), String> {
     let wasm = fs::read(input).map_err(|error| format!("the module cannot be read: {error}"))?;
     let said = |error: wasmtime::Error| format!("{}\n{error:?}", error.root_cause());
     let engine = Engine::new(&settings::compiler_config()).map_err(said)?;
-    let code = engine.precompile_module(&wasm).map_err(said)?;
+    let code = match shape::is_component(&wasm) {
+        true => engine.precompile_component(&wasm),
+        false => engine.precompile_module(&wasm),
+    };
+    let code = code.map_err(said)?;
     cache::write(&cache.join(cache::file_name(&engine, &wasm)), &code)
         .map_err(|error| format!("the compiled code cannot be written: {error}"))
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use nex_functions::runtime::{Engine, Guest, GuestSpec, Language, Refusal};
 
-use crate::cache::CodeCache;
+use crate::cache::{Code, CodeCache};
 use crate::command::Command;
 use crate::compile::Core;
 use crate::compiler::Compiler;
+use crate::component::Components;
 use crate::javascript::JavaScript;
 use crate::reactor::Reactor;
 use crate::shape::{self, Shape};
@@ -67,6 +68,7 @@ pub enum EngineError {
 #[derive(Debug, Clone)]
 pub struct WasmEngine {
     core: Arc<Core>,
+    components: Arc<Components>,
     javascript: Option<Arc<JavaScript>>,
 }
 
@@ -90,7 +92,9 @@ impl WasmEngine {
             .then(prepare)
             .transpose()
             .map_err(|error| EngineError::JavaScript(format!("{error:#}")))?;
-        Ok(Self { core, javascript })
+        let components = Components::prepare(&core)
+            .map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
+        Ok(Self { core, components: Arc::new(components), javascript })
     }
 
     async fn deploy_javascript(&self, spec: GuestSpec) -> Result<Arc<dyn Guest>, Refusal> {
@@ -100,7 +104,10 @@ impl WasmEngine {
     }
 
     async fn deploy_wasm(&self, spec: &GuestSpec) -> Result<Arc<dyn Guest>, Refusal> {
-        let module = self.core.compile(spec.source.clone()).await?;
+        let module = match self.core.compile(spec.source.clone()).await? {
+            Code::Component(component) => return self.components.deploy(&component, spec),
+            Code::Module(module) => module,
+        };
         Ok(match shape::of(&module)? {
             Shape::Command => Arc::new(Command::deploy(&self.core, &module, spec)?),
             Shape::Reactor => Arc::new(Reactor::deploy(&self.core, &module, spec)?),

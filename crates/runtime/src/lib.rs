@@ -1,10 +1,10 @@
-//! Runs functions in wasmtime: core modules, WASI commands, and JavaScript as a wasm guest.
+//! Runs functions in wasmtime: core modules, WASI commands, components, and JavaScript as a wasm guest.
 //!
 //! Owns: the one wasmtime engine of a nexlet, the code cache, instances and their limits.
 //! Never: fetches artifacts, talks to NATS, or decides which call runs when (`nex-functions` does).
 //!
 //! Start at [`WasmEngine`], which implements the seam [`nex_functions::runtime::Engine`].
-//! Each kind of guest is one module: [`reactor`], [`command`], [`javascript`].
+//! Each kind of guest is one module: [`reactor`], [`command`], [`component`], [`javascript`].
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 
@@ -13,6 +13,7 @@ mod clock;
 mod command;
 mod compile;
 pub mod compiler;
+mod component;
 mod engine;
 mod failure;
 mod idle;

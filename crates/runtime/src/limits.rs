@@ -30,6 +30,8 @@ const MAX_TABLE_ELEMENTS: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Limits {
     memory: usize,
+    /// Bytes of all memories of the store together: a component may have several.
+    used: usize,
     deadline: Instant,
     /// Whose budget its memory is taken from.
     room: Option<Arc<Room>>,
@@ -40,7 +42,12 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn new(memory: u64, deadline: Instant) -> Self {
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);
-        Self { memory, deadline, room: None, held: 0 }
+        Self { memory, used: 0, deadline, room: None, held: 0 }
+    }
+
+    /// Bytes of linear memory that the guest holds.
+    pub(crate) fn used(&self) -> usize {
+        self.used
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -54,6 +61,7 @@ impl Limits {
     }
 
     fn leave(&mut self) {
+        self.used = 0;
         if let Some(room) = self.room.take() {
             room.give_back(std::mem::take(&mut self.held));
         }
@@ -67,8 +75,9 @@ impl ResourceLimiter for Limits {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        let total = self.used.saturating_sub(current).saturating_add(desired);
         // A trap instead of -1: few guests handle a failed growth, and the caller is told the truth.
-        if desired > self.memory {
+        if total > self.memory {
             return Err(MemoryLimitReached.into());
         }
         if let Some(room) = &self.room {
@@ -76,6 +85,7 @@ impl ResourceLimiter for Limits {
             room.take(more)?;
             self.held += more;
         }
+        self.used = total;
         Ok(true)
     }
 

@@ -19,6 +19,12 @@ const TABLE_ELEMENTS: usize = 64 * 1024;
 /// small JavaScript function touches less. Only as many slots do so as were ever used at once.
 const KEEP_RESIDENT: usize = 512 * 1024;
 
+/// Core instances of one component: what wit-bindgen makes has up to four, a Python program some forty.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+
+/// Most components have four core instances or fewer and two tables; those with more take of the others' share.
+const SHARE_OF_COMPONENT: u32 = 4;
+
 /// Settings for an engine with room for `max_instances` instances at a time.
 pub(crate) fn wasmtime_config(max_instances: u32) -> Config {
     let mut config = compiler_config();
@@ -39,9 +45,12 @@ pub(crate) fn compiler_config() -> Config {
 
 fn pool(max_instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_core_instances(max_instances);
+    let parts = max_instances.saturating_mul(SHARE_OF_COMPONENT).max(CORE_INSTANCES_PER_COMPONENT);
+    pool.total_component_instances(max_instances);
+    pool.total_core_instances(parts);
+    pool.max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT);
     pool.total_memories(max_instances);
-    pool.total_tables(max_instances);
+    pool.total_tables(parts);
     pool.total_stacks(max_instances);
     pool.table_elements(TABLE_ELEMENTS);
     pool.linear_memory_keep_resident(KEEP_RESIDENT);

@@ -1,7 +1,7 @@
 //! What a wasm artifact is, found out from its bytes.
 //!
-//! Owns: text to binary, the shapes of spec section 7, and refusals that name what is missing.
-//! Never: runs anything.
+//! Owns: text to binary, component or core module, the shapes of core modules, and refusals that name what is missing.
+//! Never: runs anything, or knows the shapes of components (see `component::shape`).
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ const MAGIC: &[u8] = b"\0asm";
 /// Version and layer of a component (a core module has version 1, layer 0).
 const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
 
-/// Binary wasm of a core module; text is translated.
+/// Binary wasm of a module or component; text is translated.
 pub(crate) fn to_binary(source: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     let binary = if source.starts_with(MAGIC) {
         Cow::Borrowed(source)
@@ -33,11 +33,12 @@ pub(crate) fn to_binary(source: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     } else {
         return Err(Refusal::new("the artifact is neither WebAssembly nor its text format"));
     };
-    if binary.get(MAGIC.len()..).is_some_and(|rest| rest.starts_with(COMPONENT)) {
-        return Err(Refusal::new("components are not supported yet")
-            .with_detail("Build a core module: a WASI preview 1 command, or the reactor ABI."));
-    }
     Ok(binary)
+}
+
+/// Whether binary wasm is a component; everything else is taken for a core module.
+pub(crate) fn is_component(binary: &[u8]) -> bool {
+    binary.strip_prefix(MAGIC).is_some_and(|rest| rest.starts_with(COMPONENT))
 }
 
 /// Which shape `module` has, with every reason why it has none.

@@ -23,6 +23,14 @@ const MAX_LINE: usize = 16 * 1024;
 /// What one write may bring; only tells the guest how much to offer at a time.
 const WRITE_SIZE: usize = 1024 * 1024;
 
+/// Most bytes that a command may write to stdout, whatever its memory limit.
+const MAX_STDOUT: u64 = 64 * 1024 * 1024;
+
+/// Most bytes that a command with this memory limit may write to stdout.
+pub(crate) fn max_stdout(memory_limit: u64) -> usize {
+    usize::try_from(memory_limit.min(MAX_STDOUT)).unwrap_or(usize::MAX)
+}
+
 /// Where written bytes go.
 pub(crate) trait Sink: Send + 'static {
     fn write(&mut self, bytes: &[u8]) -> Result<(), MemoryLimitReached>;
@@ -61,6 +69,11 @@ impl Pipe<Lines> {
     pub(crate) fn lines(logs: Arc<dyn GuestLog>) -> Self {
         Self(Arc::new(Mutex::new(Lines { rest: Vec::new(), logs })))
     }
+
+    /// Passes on a line that has no end: a call is over, and its instance goes on.
+    pub(crate) fn flush_line(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush();
+    }
 }
 
 impl Sink for Collected {
@@ -91,14 +104,18 @@ impl Lines {
         self.logs.line(Level::Info, line.trim_end_matches(['\n', '\r']));
         self.rest.clear();
     }
+
+    fn flush(&mut self) {
+        if !self.rest.is_empty() {
+            self.pass_on();
+        }
+    }
 }
 
 /// A line without an end is a line too, also when the guest was stopped.
 impl Drop for Lines {
     fn drop(&mut self) {
-        if !self.rest.is_empty() {
-            self.pass_on();
-        }
+        self.flush();
     }
 }
 
