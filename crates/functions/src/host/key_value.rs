@@ -62,7 +62,7 @@ impl KeyValue {
     /// The latest value, if there is one.
     pub async fn get(&self, bucket: Option<&str>, key: &str) -> Result<Option<Entry>, HostError> {
         check_key(key)?;
-        let last = self.on(bucket, async |bucket| bucket.last(key).await).await?;
+        let last = self.on(bucket, |bucket| async move { bucket.last(key).await }).await?;
         Ok(last.filter(|entry| !entry.is_deleted).map(to_entry))
     }
 
@@ -90,7 +90,7 @@ impl KeyValue {
             created => return created,
         }
         // A deleted key has a last revision too.
-        match self.on(bucket, async |bucket| bucket.last(key).await).await? {
+        match self.on(bucket, |bucket| async move { bucket.last(key).await }).await? {
             Some(last) if !last.is_deleted => {
                 Err(HostError::Conflict(format!("key {} is there already", shown(key))))
             }
@@ -121,14 +121,15 @@ impl KeyValue {
         revision: Option<u64>,
     ) -> Result<(), HostError> {
         check_key(key)?;
-        let last = self.on(bucket, async |bucket| bucket.last(key).await).await?;
+        let last = self.on(bucket, |bucket| async move { bucket.last(key).await }).await?;
         let is_there = last.is_some_and(|last| !last.is_deleted);
         match (is_there, revision) {
             (false, None) => return Ok(()),
             (false, Some(revision)) => return Err(not_latest(key, revision)),
             (true, _) => {}
         }
-        let deleted = self.on(bucket, async |bucket| bucket.delete(key, revision).await).await;
+        let deleted =
+            self.on(bucket, |bucket| async move { bucket.delete(key, revision).await }).await;
         deleted.map(|_| ()).map_err(|error| named(error, key, revision))
     }
 
@@ -147,9 +148,10 @@ impl KeyValue {
         let all: Arc<[String]> = match kept {
             Some(kept) => kept,
             None => {
-                let filter = filter_of(prefix);
-                let keys =
-                    self.on(bucket, async |bucket| bucket.keys(&filter, prefix).await).await?;
+                let filter = &filter_of(prefix);
+                let keys = self
+                    .on(bucket, |bucket| async move { bucket.keys(filter, prefix).await })
+                    .await?;
                 keys.into()
             }
         };
@@ -167,7 +169,7 @@ impl KeyValue {
     /// The revisions of a key that the bucket still has, oldest first.
     pub async fn history(&self, bucket: Option<&str>, key: &str) -> Result<Vec<Entry>, HostError> {
         check_key(key)?;
-        let entries = self.on(bucket, async |bucket| bucket.history(key).await).await?;
+        let entries = self.on(bucket, |bucket| async move { bucket.history(key).await }).await?;
         Ok(entries.into_iter().map(to_entry).collect())
     }
 
@@ -179,8 +181,9 @@ impl KeyValue {
         revision: u64,
     ) -> Result<Entry, HostError> {
         check_filter(keys)?;
-        let change =
-            self.on(bucket, async |bucket| bucket.next_change(keys, revision).await).await?;
+        let change = self
+            .on(bucket, |bucket| async move { bucket.next_change(keys, revision).await })
+            .await?;
         Ok(to_entry(change))
     }
 
@@ -197,8 +200,9 @@ impl KeyValue {
             return Err(HostError::Invalid("a time to live is one second at least".to_owned()));
         }
         let room = self.client.server_info().max_payload.saturating_sub(HEADER_ROOM);
+        let value = &value;
         let put = self
-            .on(bucket, async |bucket| {
+            .on(bucket, |bucket| async move {
                 let most = bucket.max_value().map_or(room, |most| most.min(room));
                 if value.len() > most {
                     let reason = format!("it has {} bytes of {most}", value.len());
@@ -214,15 +218,18 @@ impl KeyValue {
     }
 
     /// Does `work` on the bucket; where it was removed since it was opened, once again.
-    async fn on<T>(
+    async fn on<T, W>(
         &self,
         bucket: Option<&str>,
-        work: impl AsyncFn(&KvBucket) -> Result<T, guest::Error>,
-    ) -> Result<T, HostError> {
+        work: impl Fn(KvBucket) -> W + Send,
+    ) -> Result<T, HostError>
+    where
+        W: Future<Output = Result<T, guest::Error>> + Send,
+    {
         let target = self.scope.target(bucket)?;
         let kept = self.open().get(target.bucket).cloned();
         if let Some(kept) = kept {
-            match work(&kept).await {
+            match work(kept).await {
                 Err(guest::Error::NoBucket { .. }) => {}
                 done => return Ok(done?),
             }
@@ -232,7 +239,7 @@ impl KeyValue {
             None => KvBucket::open(&self.client, target.bucket).await?,
         };
         self.open().insert(target.bucket.to_owned(), opened.clone());
-        Ok(work(&opened).await?)
+        Ok(work(opened).await?)
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<String, KvBucket>> {

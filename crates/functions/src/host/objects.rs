@@ -61,7 +61,7 @@ impl Objects {
     ) -> Result<Option<(ObjectInfo, BoxStream<'static, Result<Bytes, HostError>>)>, HostError> {
         check_name(name)?;
         let found = self
-            .on(bucket, async |bucket| {
+            .on(bucket, |bucket| async move {
                 let object = bucket.info(name).await?;
                 Ok(object.map(|object| {
                     let pieces = bucket.read(&object).map_err(HostError::from).boxed();
@@ -81,9 +81,9 @@ impl Objects {
     ) -> Result<ObjectInfo, HostError> {
         check_name(name)?;
         // The pieces cannot be had twice: that the bucket is there is asked before the first.
-        let bucket = self.on(bucket, async |bucket| {
+        let bucket = self.on(bucket, |bucket| async move {
             bucket.info(name).await?;
-            Ok(bucket.clone())
+            Ok(bucket)
         });
         let object = bucket.await?.write(name, bytes).await?;
         Ok(to_info(object))
@@ -92,7 +92,7 @@ impl Objects {
     /// Deletes; nothing happens where there is nothing.
     pub async fn delete(&self, bucket: Option<&str>, name: &str) -> Result<(), HostError> {
         check_name(name)?;
-        self.on(bucket, async |bucket| bucket.delete(name).await).await
+        self.on(bucket, |bucket| async move { bucket.delete(name).await }).await
     }
 
     /// What is known about an object, if it is there.
@@ -102,7 +102,7 @@ impl Objects {
         name: &str,
     ) -> Result<Option<ObjectInfo>, HostError> {
         check_name(name)?;
-        let found = self.on(bucket, async |bucket| bucket.info(name).await).await?;
+        let found = self.on(bucket, |bucket| async move { bucket.info(name).await }).await?;
         Ok(found.map(to_info))
     }
 
@@ -120,7 +120,8 @@ impl Objects {
         let all: Arc<[ObjectInfo]> = match kept {
             Some(kept) => kept,
             None => {
-                let objects = self.on(bucket, async |bucket| bucket.list(prefix).await).await?;
+                let objects =
+                    self.on(bucket, |bucket| async move { bucket.list(prefix).await }).await?;
                 objects.into_iter().map(to_info).collect()
             }
         };
@@ -136,15 +137,18 @@ impl Objects {
     }
 
     /// Does `work` on the bucket; where it was removed since it was opened, once again.
-    async fn on<T>(
+    async fn on<T, W>(
         &self,
         bucket: Option<&str>,
-        work: impl AsyncFn(&ObjectBucket) -> Result<T, guest::Error>,
-    ) -> Result<T, HostError> {
+        work: impl Fn(ObjectBucket) -> W + Send,
+    ) -> Result<T, HostError>
+    where
+        W: Future<Output = Result<T, guest::Error>> + Send,
+    {
         let target = self.scope.target(bucket)?;
         let kept = self.open().get(target.bucket).cloned();
         if let Some(kept) = kept {
-            match work(&kept).await {
+            match work(kept).await {
                 Err(guest::Error::NoBucket { .. }) => {}
                 done => return Ok(done?),
             }
@@ -154,7 +158,7 @@ impl Objects {
             None => ObjectBucket::open(&self.client, target.bucket).await?,
         };
         self.open().insert(target.bucket.to_owned(), opened.clone());
-        Ok(work(&opened).await?)
+        Ok(work(opened).await?)
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<String, ObjectBucket>> {
