@@ -1,7 +1,7 @@
 //! Questions to JetStream about streams.
 //!
-//! Owns: the JetStream domain, whether JetStream is there, which stream captures a subject, and the stream
-//! of ticks. Never: makes any other stream.
+//! Owns: the JetStream domain, whether JetStream is there, which stream captures a subject, the stream of
+//! ticks, and removing a stream. Never: makes any other stream.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -87,6 +87,21 @@ pub async fn keep_ticks(client: &Client, stream: &str, prefix: &str) -> Result<(
 pub async fn last_headers(client: &Client, stream: &str, subject: &str) -> Option<HeaderMap> {
     let stream = context(client).get_stream_no_info(stream).await.ok()?;
     stream.direct_get_last_for_subject(subject).await.ok().map(|message| message.headers)
+}
+
+/// Removes a stream, or the bucket that it is behind; false when it was not there.
+///
+/// # Errors
+/// When JetStream is away or refuses.
+pub async fn remove(client: &Client, stream: &str) -> Result<bool, String> {
+    use async_nats::jetstream::{ErrorCode, response::Response};
+    let question = format!("STREAM.DELETE.{stream}");
+    let answer: Result<Response<Value>, _> = context(client).request(question, &json!({})).await;
+    match answer.map_err(|error| error.to_string())? {
+        Response::Ok(_) => Ok(true),
+        Response::Err { error } if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(false),
+        Response::Err { error } => Err(error.to_string()),
+    }
 }
 
 /// A stream that captures `subject`, if one does; callers of a function on such a subject would get

@@ -3,6 +3,8 @@
 //! Owns: all copies of each address; telling the truth about each. Never: says "stopped" of what was
 //! not there.
 
+mod purge;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -27,6 +29,9 @@ pub(crate) struct StopArgs {
     /// Names, ids or unique prefixes of ids
     #[arg(required = true)]
     targets: Vec<String>,
+    /// Also remove what outlives a function: its durables, and the buckets of its host services
+    #[arg(long)]
+    purge: bool,
 }
 
 pub(crate) async fn run(globals: Globals, args: StopArgs) -> Result<(), CliError> {
@@ -35,6 +40,10 @@ pub(crate) async fn run(globals: Globals, args: StopArgs) -> Result<(), CliError
     let start = std::time::Instant::now();
     stop_all(&client, &found).await?;
     bury(&client, &buried).await?;
+    if args.purge {
+        let gone: Vec<WorkloadSummary> = found.iter().chain(&buried).cloned().collect();
+        purge::purge(&globals, &client, &gone).await?;
+    }
     if globals.json {
         let line = |w: &WorkloadSummary, stopped: bool| serde_json::json!({"id": w.id, "name": w.name, "stopped": stopped, "unreachable": !stopped});
         let lines = found.iter().map(|w| line(w, true));

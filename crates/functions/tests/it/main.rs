@@ -7,6 +7,7 @@
 //! 5. What is refused is refused before anything is fetched, and leaves nothing behind.
 //! 6. A guest reaches its own buckets and what its request lists, by its own connection, and nothing else.
 //! 7. A stop loses no delivered call, ends in time, frees the guest and closes what it opened.
+//! 8. A source that keeps its messages loses none: each is run, given back or set aside.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
@@ -18,4 +19,5 @@ mod host_http;
 mod host_messaging;
 mod host_services;
 mod load;
+mod sources;
 mod starts;

@@ -30,6 +30,7 @@ pub(crate) use replace::under_lease;
 /// gap: the new one starts, then the old one is drained and stopped.
 ///
 ///   nex run echo.js --on js.echo
+///   nex run import.js --on 'stream:ORDERS/orders.*' --on every:10m
 ///   nex run filter.wasm --on 'lines.*' LIMIT=10 -- --verbose
 ///   nex run ./echo-service GREETING=hello
 ///   nex run ./project            a folder with a Nexfile
@@ -41,7 +42,8 @@ pub(crate) struct RunArgs {
     /// Environment of the workload
     #[arg(value_name = "KEY=VALUE")]
     environment: Vec<String>,
-    /// Subject that triggers the function; wildcards are allowed; repeatable
+    /// What triggers the function: SUBJECT, stream:NAME[/FILTER], kv:BUCKET[/KEYS], object:BUCKET[/NAMES],
+    /// cron:'EXPR', every:10s; repeatable
     #[arg(long = "on", value_name = "TRIGGER")]
     triggers: Vec<String>,
     /// Name of the workload [default: the file's name]

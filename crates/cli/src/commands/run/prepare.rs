@@ -161,7 +161,7 @@ pub(super) fn start_request(
     run_request.insert("uri".to_owned(), json!(uploaded.uri));
     run_request.insert("digest".to_owned(), json!(uploaded.digest.to_string()));
     if kind.is_function() && !args.triggers.is_empty() {
-        let triggers: Vec<String> =
+        let triggers: Vec<Value> =
             args.triggers.iter().map(|t| trigger(t)).collect::<Result<_, _>>()?;
         run_request.insert("triggers".to_owned(), json!(triggers));
     }
@@ -191,19 +191,36 @@ pub(super) fn start_request(
     })
 }
 
-/// `--on`: a subject, or with a prefix another source, of which only `subject:` is there yet.
-fn trigger(text: &str) -> Result<String, CliError> {
+/// `--on`: a subject, or with a prefix another source. What else a trigger may say stands in a Nexfile.
+fn trigger(text: &str) -> Result<Value, CliError> {
     let subject = match text.split_once(':') {
         Some(("subject", subject)) => subject,
-        Some((kind @ ("stream" | "kv" | "object" | "cron" | "every"), _)) => {
-            let message = format!("triggers of the kind {kind} are not there yet");
-            return Err(CliError::usage(message).hint("a subject works: --on my.subject"));
+        Some((kind @ "stream", what)) => return from(kind, what, "stream", "filter"),
+        Some((kind @ "kv", what)) => return from(kind, what, "bucket", "keys"),
+        Some((kind @ "object", what)) => return from(kind, what, "bucket", "names"),
+        Some(("cron", cron)) => return Ok(json!({ "type": "schedule", "cron": cron.trim() })),
+        Some(("every", every)) => {
+            return Ok(json!({ "type": "schedule", "cron": format!("@every {}", every.trim()) }));
         }
         _ => text,
     };
     let pattern =
         SubjectPattern::parse(subject).map_err(|error| CliError::usage(error.to_string()))?;
-    Ok(pattern.to_string())
+    Ok(json!(pattern.as_str()))
+}
+
+/// `KIND:NAME`, or `KIND:NAME/PART`.
+fn from(kind: &str, what: &str, name_key: &str, part_key: &str) -> Result<Value, CliError> {
+    let (name, part) = what.split_once('/').map_or((what, None), |(name, part)| (name, Some(part)));
+    if name.is_empty() || part == Some("") {
+        let hint = format!("--on {kind}:NAME   or   --on {kind}:NAME/{}", part_key.to_uppercase());
+        return Err(CliError::usage(format!("{kind}:{what} lacks a name")).hint(hint));
+    }
+    let mut trigger = json!({ "type": kind, (name_key): name });
+    if let Some(part) = part {
+        trigger[part_key] = part.into();
+    }
+    Ok(trigger)
 }
 
 #[cfg(test)]
@@ -211,10 +228,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trigger_is_a_subject_with_or_without_its_prefix() {
-        assert_eq!(trigger("js.echo").unwrap(), "js.echo");
-        assert_eq!(trigger("subject:kv:odd").unwrap(), "kv:odd");
-        assert!(trigger("stream:ORDERS").unwrap_err().message.contains("stream"));
-        assert!(trigger("a..b").is_err());
+    fn a_trigger_is_a_subject_or_has_the_prefix_of_its_source() {
+        for (text, expected) in [
+            ("js.echo", json!("js.echo")),
+            ("subject:kv:odd", json!("kv:odd")),
+            ("stream:ORDERS", json!({"type": "stream", "stream": "ORDERS"})),
+            (
+                "stream:ORDERS/orders.*",
+                json!({"type": "stream", "stream": "ORDERS", "filter": "orders.*"}),
+            ),
+            ("kv:B/a/b", json!({"type": "kv", "bucket": "B", "keys": "a/b"})),
+            ("object:B/*.png", json!({"type": "object", "bucket": "B", "names": "*.png"})),
+            ("cron:*/5 * * * *", json!({"type": "schedule", "cron": "*/5 * * * *"})),
+            ("every:10s", json!({"type": "schedule", "cron": "@every 10s"})),
+        ] {
+            assert_eq!(trigger(text).unwrap(), expected, "{text}");
+        }
+        for wrong in ["a..b", "stream:", "kv:/a", "object:B/"] {
+            assert!(trigger(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -86,7 +86,12 @@ fn describe_upload(uploaded: &Uploaded, file: &Path) -> String {
 }
 
 fn how_to_use(args: &RunArgs, name: &str) {
-    let subject = args.triggers.first().map(|text| text.trim_start_matches("subject:"));
+    let is_source = |text: &&String| {
+        let kind = text.split_once(':').map(|(kind, _)| kind);
+        matches!(kind, Some("stream" | "kv" | "object" | "cron" | "every"))
+    };
+    let subject = args.triggers.iter().find(|text| !is_source(text));
+    let subject = subject.map(|text| text.trim_start_matches("subject:"));
     if let Some(subject) = subject {
         let is_literal = SubjectPattern::parse(subject).is_ok_and(|pattern| pattern.is_literal());
         let target = if is_literal { name } else { subject };
