@@ -151,10 +151,12 @@ impl Dispatcher {
 
     /// Waits until all that was taken in is answered; at `deadline` answers the rest with 503.
     pub(crate) async fn drain(&self, deadline: Instant) {
-        if tokio::time::timeout_at(deadline.into(), self.quiet()).await.is_ok() {
+        let quiet = tokio::time::timeout_at(deadline.into(), self.quiet()).await;
+        // In any case, so that nothing begins after this.
+        self.cut_off.cancel();
+        if quiet.is_ok() {
             return;
         }
-        self.cut_off.cancel();
         let waiting = self.gate().take_waiting();
         for job in waiting {
             self.end_with(job, Failure::Draining).await;

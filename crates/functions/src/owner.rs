@@ -47,8 +47,11 @@ impl Owner {
             () = release_idle(&dispatcher, &shared) => {}
         }
         shared.unsubscribed();
-        dispatcher.drain(Instant::now() + drain).await;
         works.close();
+        let deadline = Instant::now() + drain;
+        // Runs of sources may not have come to the dispatcher yet.
+        let _in_time = tokio::time::timeout_at(deadline.into(), works.wait()).await;
+        dispatcher.drain(deadline).await;
         if tokio::time::timeout(LAST_ANSWERS, works.wait()).await.is_err() {
             tracing::warn!("messages are left unanswered; they will be delivered again");
         }

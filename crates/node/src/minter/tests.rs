@@ -3,6 +3,7 @@
 //! 3. A signing key: agents get the specification's section 7 and what it lacks, workloads their own.
 //! 4. Our nexlets get an inbox of their own and a short life.
 //! 5. Triggers outside of the policy are refused by their pattern.
+//! 6. Triggers on streams get rights to their own durables, ticks and records, and to nothing else.
 
 use data_encoding::BASE64URL_NOPAD;
 use nex_bus::jwt::Key;
@@ -194,4 +195,47 @@ fn debug_hides_every_secret() {
     for secret in ["SUCANARY", "node:pw", &minted.nats_user_seed, &minted.nats_user_jwt] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+#[test]
+fn triggers_get_rights_to_their_own_durables_and_nothing_else() {
+    let minter = signing(Some(json!({"a": {"subscribe": ["orders.>"], "publish": ["dead.x"]}})));
+    let run_request = json!({"uri": "x", "triggers": [
+        {"type": "stream", "stream": "S", "filter": "orders.*", "dead_letter": "dead.x"},
+        {"type": "schedule", "cron": "@every 1s"},
+    ]});
+    let started =
+        StartWorkloadRequest { name: "app".to_owned(), ..request("javascript", "a", &run_request) };
+    assert_eq!(minter.permit(&started), Ok(()));
+    let claims = claims(&minter.for_workload("W", &started).unwrap());
+    let expected = [
+        "$JS.API.CONSUMER.CREATE.S.nex_a_app.orders.*",
+        "$JS.API.CONSUMER.INFO.S.nex_a_app",
+        "$JS.API.CONSUMER.MSG.NEXT.S.nex_a_app",
+        "$JS.ACK.S.nex_a_app.>",
+        "$JS.API.STREAM.CREATE.NEX_TICKS_a",
+        "$JS.API.STREAM.CREATE.KV_nex-runs-a",
+    ];
+    assert_allows(&claims, "pub", &expected);
+    let allowed = claims["nats"]["pub"]["allow"].as_array().unwrap();
+    for subject in allowed.iter().map(|subject| subject.as_str().unwrap()) {
+        let is_whole = |word: &str| subject.split('.').any(|token| token == word);
+        let is_own = subject.contains("_a") || subject.contains("-a") || subject.contains(".a.");
+        assert!(!is_whole("$JS") || is_own, "{subject}");
+    }
+    for (trigger, says) in [
+        (json!({"type": "stream", "stream": "S"}), "may not subscribe to >"),
+        (json!({"type": "kv", "bucket": "B"}), "may not subscribe to $KV.B.>"),
+        (json!({"type": "object", "bucket": "B"}), "may not subscribe to $O.B.M.>"),
+        (
+            json!({"type": "stream", "stream": "S", "filter": "orders.x", "dead_letter": "y"}),
+            "may not publish to y",
+        ),
+    ] {
+        let refused = request("javascript", "a", &json!({"uri": "x", "triggers": [trigger]}));
+        let error = minter.permit(&refused).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    let own = json!({"uri": "x", "triggers": [{"type": "kv", "bucket": "hs_a_app_kv"}]});
+    assert_eq!(minter.permit(&request("javascript", "a", &own)), Ok(()));
 }
