@@ -320,8 +320,8 @@ mod tests {
 
     #[test]
     fn work_is_polled_to_its_end_also_when_it_is_woken_while_it_is_polled() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-        let runtime = { runtime }.build().unwrap();
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build().unwrap();
         let turns = Turns::start(runtime.handle(), 2);
         let (done, mut ended) = mpsc::unbounded_channel();
         for n in 0..100u64 {

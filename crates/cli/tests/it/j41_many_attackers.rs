@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::guests::{ECHO, LOOP, MEMORY_BOMB};
 use crate::killed::process;
-use crate::world::{World, error_headers, start_request, text, try_ask};
+use crate::world::{World, error_headers, text, try_ask};
 
 const N: usize = 64;
 
@@ -24,7 +24,7 @@ async fn j41_attackers_of_every_kind_at_once_disturb_nobody() {
         std::fs::read_to_string(nex_testkit::root().join("examples/reactor.wat")).unwrap();
     world.deploy("cached.wat", &reactor, "wasm.echo").await;
     let limits = json!({ "triggers": ["loop"], "limits": { "timeout": "4s" } });
-    world.start("loop", LOOP, limits).await.exits(0);
+    let _started = world.start("loop", LOOP, limits).await.exits(0);
     world.deploy("bomb.js", MEMORY_BOMB, "bomb").await;
     world.file("dear.wasm", dear_module());
     let pids =
@@ -71,14 +71,13 @@ async fn j41_attackers_of_every_kind_at_once_disturb_nobody() {
         assert_eq!(text(agent, "/agent_health"), "healthy", "{info:#}");
     }
     assert_eq!(world.ask("bomb", "ok").await.payload, "ok");
-    let _unused = start_request;
     world.finish().await;
 }
 
 /// A valid module of functions in each of which many jump tables lead to as many blocks: every local
 /// lives in every block, and the edges between them are counted by the million.
 fn dear_module() -> Vec<u8> {
-    const DEPTH: u32 = 900;
+    const DEPTH: u32 = 1500;
     const LOCALS: u32 = 60;
     let mut body = vec![1];
     leb(&mut body, LOCALS);
@@ -86,7 +85,7 @@ fn dear_module() -> Vec<u8> {
     for _ in 0..DEPTH {
         body.extend([0x02, 0x40]);
     }
-    for jump in 0..10 {
+    for jump in 0..15 {
         for local in 0..LOCALS {
             body.push(0x20);
             leb(&mut body, 4 + (local + jump) % LOCALS);
@@ -107,7 +106,7 @@ fn dear_module() -> Vec<u8> {
     }
     body.extend(std::iter::repeat_n(0x0b, DEPTH as usize));
     body.extend([0x42, 0, 0x0b]);
-    let n = 24u32;
+    let n = 200u32;
     let mut code = Vec::new();
     leb(&mut code, n + 1);
     // alloc: 1024

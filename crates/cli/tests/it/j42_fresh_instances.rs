@@ -48,7 +48,7 @@ async fn j42_what_was_said_before_a_kill_arrives_and_left_timers_never_run() {
     let mut logs = world.follow(&["logs", "-f"]).await;
     let source = "(s, p) => { console.log('said before'); while (true) {} }";
     let limits = json!({ "triggers": ["said"], "limits": { "timeout": "300ms" } });
-    world.start("said", source, limits).await.exits(0);
+    let _started = world.start("said", source, limits).await.exits(0);
     assert_eq!(error_headers(&world.ask("said", "").await).0, "504");
     logs.line(SOON, |line| line.contains("said before")).await.unwrap();
 

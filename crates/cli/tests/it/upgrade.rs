@@ -77,7 +77,9 @@ async fn an_upgrade_loses_no_call() {
     assert!(load.all_were_answered().await > 64);
     world.until_answered("svc.echo", "again", "again").await;
     assert_eq!(world.ids().await, ids);
-    assert_eq!(world.nex.processes().len(), 5, "{:#?}", world.nex.processes());
+    let mut processes = world.nex.processes();
+    processes.retain(|process| !process.command.contains("nexlet compiler"));
+    assert_eq!(processes.len(), 5, "{processes:#?}");
     world.nex.ok(&["stop", "echo", "echo-service"]).await;
     assert_eq!(world.ids().await, Vec::<String>::new());
     world.finish().await;
