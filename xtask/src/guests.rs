@@ -1,7 +1,8 @@
 //! `cargo xtask guests`: rebuilds the guests that are committed, and records what they were built from.
 //!
 //! Owns: the steps from source to `.wasm`. Never: runs as part of a build; only who changes a guest
-//! needs its toolchain, which is clang, lld and two targets of rustup.
+//! needs its toolchain, which is clang, lld and three targets of rustup, and for components `wasm-tools`,
+//! `wit-bindgen` and `zig` in the path (docs/guide/webassembly.md says where they come from).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     // Compilers write resolved paths, so what is to be removed must be resolved too.
     let root = root.canonicalize()?;
     javascript(&root)?;
-    wasm_echo(&root)
+    wasm_echo(&root)?;
+    component_rust(&root, "component-rust")?;
+    component_rust(&root, "component-counter")?;
+    component_command(&root)?;
+    component_c(&root)
 }
 
 /// QuickJS and our layer around it: compile, initialise once, keep the memory as it is then.
@@ -55,6 +60,52 @@ fn wasm_echo(root: &Path) -> Result<()> {
     let wasm = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     fs::write(committed, wasm)?;
     record(&sources, &root.join("examples/wasm-echo.sources.sha256"))
+}
+
+/// A core module for a world of `wit/`, made into a component.
+fn component_rust(root: &Path, name: &str) -> Result<()> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let sources = root.join("examples").join(name);
+    add_target(root, TARGET)?;
+    finish(cargo_build(root, &sources, TARGET)?)?;
+    let file = format!("{}.wasm", name.replace('-', "_"));
+    component_new(root, &sources.join("target").join(TARGET).join("release").join(file), name)
+}
+
+/// This target of rustc gives a component at once.
+fn component_command(root: &Path) -> Result<()> {
+    const TARGET: &str = "wasm32-wasip2";
+    let sources = root.join("examples/component-command");
+    add_target(root, TARGET)?;
+    finish(cargo_build(root, &sources, TARGET)?)?;
+    let built = sources.join("target").join(TARGET).join("release/component-command.wasm");
+    let wasm = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    fs::write(root.join("examples/component-command.wasm"), wasm)?;
+    record(&sources, &root.join("examples/component-command.sources.sha256"))
+}
+
+fn component_c(root: &Path) -> Result<()> {
+    let sources = root.join("examples/component-c");
+    let generated = sources.join("target");
+    fs::create_dir_all(&generated)?;
+    let mut bindings = command(&generated, "wit-bindgen");
+    bindings.args(["c", "--world", "nex:function/pure"]).arg(root.join("wit"));
+    finish(bindings)?;
+    let mut compile = command(&generated, "zig");
+    compile.args(["cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-Oz", "-s", "-I."]);
+    compile.args(["../src/component.c", "pure.c", "pure_component_type.o", "-o", "core.wasm"]);
+    finish(compile)?;
+    component_new(root, &generated.join("core.wasm"), "component-c")
+}
+
+/// Wraps a core module that carries its world, and records what it was built from.
+fn component_new(root: &Path, module: &Path, name: &str) -> Result<()> {
+    let examples = root.join("examples");
+    let mut new = command(root, "wasm-tools");
+    new.args(["component", "new"]).arg(module);
+    new.arg("-o").arg(examples.join(format!("{name}.wasm")));
+    finish(new)?;
+    record(&examples.join(name), &examples.join(format!("{name}.sources.sha256")))
 }
 
 fn add_target(root: &Path, target: &str) -> Result<()> {

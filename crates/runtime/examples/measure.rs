@@ -21,6 +21,9 @@ const JS_JSON: &str =
 const JS_WAIT: &str = "async () => { await scheduler.wait(0); return 'x' }";
 const JS_FIB: &str = "const fib = (n) => n < 2 ? n : fib(n - 1) + fib(n - 2); () => fib(27)";
 const REACTOR: &str = include_str!("../../../examples/reactor.wat");
+const COMPONENT: &[u8] = include_bytes!("../../../examples/component-rust.wasm");
+const COMPONENT_C: &[u8] = include_bytes!("../../../examples/component-c.wasm");
+const COMPONENT_COMMAND: &[u8] = include_bytes!("../../../examples/component-command.wasm");
 const COMMAND: &[u8] = include_bytes!("../../../examples/wasm-echo.wasm");
 
 #[derive(Debug)]
@@ -45,6 +48,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, instances) in [("reused", Instances::Reuse), ("fresh", Instances::Fresh)] {
         for (shape, n, spec) in [
             ("reactor", 20_000, wasm(REACTOR.as_bytes())),
+            ("component, Rust", 20_000, wasm(COMPONENT)),
+            ("component, C", 20_000, wasm(COMPONENT_C)),
             ("JavaScript echo", 10_000, javascript(JS_ECHO)),
             ("JavaScript JSON", 10_000, javascript(JS_JSON)),
             ("JavaScript wait(0)", 500, javascript(JS_WAIT)),
@@ -55,6 +60,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let command = deploy(&engine, wasm(COMMAND)).await?;
     report("WASI p1 command", &times(10_000, || call(&*command)).await);
+    let command = deploy(&engine, wasm(COMPONENT_COMMAND)).await?;
+    report("WASI command component", &times(10_000, || call(&*command)).await);
     let fib = deploy(&engine, javascript(JS_FIB)).await?;
     report("JavaScript fib(27)", &times(20, || call(&*fib)).await);
     deploys(&engine).await?;
@@ -74,6 +81,7 @@ async fn deploys(engine: &WasmEngine) -> Result<(), Box<dyn std::error::Error>> 
         "deploy reactor, cached",
         &times(300, || deploy_once(engine, wasm(REACTOR.as_bytes()))).await,
     );
+    report("deploy component, cached", &times(100, || deploy_once(engine, wasm(COMPONENT))).await);
     report("deploy command, cached", &times(100, || deploy_once(engine, wasm(COMMAND))).await);
     let guest = deploy(engine, javascript(JS_ECHO)).await?;
     println!("\n{guest:?}");

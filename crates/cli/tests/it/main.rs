@@ -48,6 +48,8 @@ mod j11_copies;
 mod j12_attacks;
 mod j14_stream_trigger;
 mod j15_other_triggers;
+mod j18_components;
+mod j18_components_key_value;
 mod j27_namespaces;
 mod j28_lameduck;
 mod j30_node_killed;

@@ -1,6 +1,6 @@
 //! What cannot run is refused at deploy, with what it lacks.
 
-use crate::support::wasm;
+use crate::support::{Setup, wasm};
 
 #[tokio::test]
 async fn unknown_imports_are_all_named() {
@@ -44,11 +44,84 @@ async fn a_module_without_a_shape_names_what_it_lacks() {
 }
 
 #[tokio::test]
-async fn components_are_not_supported_yet() {
-    let text = wasm("(component)").refusal().await;
-    assert_eq!(text.message, "components are not supported yet");
-    let binary = wasm(&b"\0asm\x0d\0\x01\0"[..]).refusal().await;
-    assert_eq!(binary.message, "components are not supported yet");
+async fn a_component_without_a_shape_is_refused_with_what_it_exports() {
+    let neither = "the component exports neither nex:function/handler@0.1.0 nor wasi:cli/run@0.2";
+    let empty = wasm("(component)").refusal().await;
+    assert_eq!(empty.message, neither);
+    assert!(empty.detail.unwrap().starts_with("It exports: nothing."));
+    let other = r#"(component
+        (core module $m (func (export "f")))
+        (core instance $i (instantiate $m))
+        (func $f (canon lift (core func $i "f")))
+        (instance $r (export "f" (func $f)))
+        (export "nex:function/handler@0.2.0" (instance $r)))"#;
+    let other = wasm(other).refusal().await;
+    assert_eq!(other.message, neither);
+    assert!(other.detail.unwrap().starts_with("It exports: nex:function/handler@0.2.0.\n"));
+}
+
+/// A command component that imports `imports`.
+fn importing(imports: &str) -> Setup {
+    wasm(format!(
+        r#"(component {imports}
+            (core module $m (func (export "run") (result i32) (i32.const 0)))
+            (core instance $i (instantiate $m))
+            (func $run (result (result)) (canon lift (core func $i "run")))
+            (instance $r (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $r)))"#
+    ))
+}
+
+#[tokio::test]
+async fn unknown_imports_of_a_component_are_all_named() {
+    let refusal = importing(
+        r#"(import "acme:db/query@1.0.0" (instance (export "ask" (func))))
+           (import "wasi:random/random@0.2.0" (instance (export "get-random-u64" (func (result u64)))))
+           (import "acme:db/types@1.0.0" (instance (export "row" (type (eq string)))))
+           (import "launch" (func))"#,
+    )
+    .refusal()
+    .await;
+    assert_eq!(
+        refusal.message,
+        "the component imports what is not there: acme:db/query@1.0.0, launch"
+    );
+}
+
+#[tokio::test]
+async fn a_known_interface_with_an_unknown_function_names_it() {
+    let refusal = importing(
+        r#"(import "wasi:random/random@0.2.0" (instance (export "get-dice" (func (result u64)))))"#,
+    )
+    .refusal()
+    .await;
+    assert!(
+        refusal.message.starts_with("the component does not fit what Nex offers: "),
+        "{refusal}"
+    );
+    assert!(refusal.message.contains("get-dice"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_handler_of_another_signature_is_refused() {
+    let refusal = wasm(
+        r#"(component
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i "f")))
+            (instance $r (export "handle" (func $f)))
+            (export "nex:function/handler@0.1.0" (instance $r)))"#,
+    )
+    .refusal()
+    .await;
+    let expected = "the component's handle is not that of wit/nex.wit: ";
+    assert!(refusal.message.starts_with(expected), "{refusal}");
+}
+
+#[tokio::test]
+async fn broken_components_are_refused() {
+    let truncated = wasm(&b"\0asm\x0d\0\x01\0\x01\xff"[..]).refusal().await;
+    assert!(truncated.message.starts_with("the component does not compile: "), "{truncated}");
 }
 
 #[tokio::test]
@@ -73,5 +146,11 @@ async fn a_memory_that_begins_over_the_limit_is_refused() {
     assert_eq!(
         refusal.message,
         "the module begins with 131072 bytes of memory, more than its limit of 65536 bytes"
+    );
+    let component =
+        importing("(core module $large (memory 9)) (core instance (instantiate $large))");
+    assert_eq!(
+        component.memory(65_536).refusal().await.message,
+        "the component begins with 589824 bytes of memory, more than its limit of 65536 bytes"
     );
 }

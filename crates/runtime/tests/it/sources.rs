@@ -53,3 +53,10 @@ fn guest_binary_matches_its_sources() {
 fn echo_binary_matches_its_sources() {
     check("examples/wasm-echo", "examples/wasm-echo.sources.sha256");
 }
+
+#[test]
+fn component_binaries_match_their_sources() {
+    for name in ["component-rust", "component-counter", "component-command", "component-c"] {
+        check(&format!("examples/{name}"), &format!("examples/{name}.sources.sha256"));
+    }
+}

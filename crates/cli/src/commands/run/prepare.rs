@@ -94,12 +94,7 @@ pub(super) fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
             let hint = "strip the types first, for example: npx esbuild FILE.ts --outfile=FILE.js";
             return Err(CliError::other(message).hint(hint));
         }
-        FileKind::WasmModule | FileKind::Wat => TypeArg::Wasm,
-        FileKind::WasmComponent => {
-            let message = format!("{}: components are not there yet", path.display());
-            return Err(CliError::other(message)
-                .hint("build a WASI preview 1 command: --target wasm32-wasip1"));
-        }
+        FileKind::WasmModule | FileKind::WasmComponent | FileKind::Wat => TypeArg::Wasm,
         FileKind::Elf(_) => TypeArg::Native,
     };
     Ok((bytes, kind))
