@@ -5,8 +5,10 @@
 
 use nex_functions::runtime::Refusal;
 use wasmtime::Engine;
-use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
+use wasmtime::component::{Component, ComponentNamedList, Lift, Lower};
+
+use super::bindings::exports::nex::function::handler::{Error, Message, Reply};
 
 /// The shapes that this engine runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +45,22 @@ pub(crate) fn of(component: &Component) -> Result<Shape, Refusal> {
     let engine = component.engine();
     let ty = component.component_type();
     let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
-    let has = |interface: &str| exports.iter().any(|export| export.starts_with(interface));
-    if has(HANDLER) {
-        return Ok(Shape::Function);
+    let named = |interface: &str| exports.iter().find(|export| export.starts_with(interface));
+    if let Some(handler) = named(HANDLER) {
+        return match has_function::<(Message,), (Result<Reply, Error>,)>(
+            component, handler, "handle",
+        ) {
+            true => Ok(Shape::Function),
+            false => {
+                Err(Refusal::new(format!("{handler} of the component is not that of wit/nex.wit")))
+            }
+        };
     }
-    if has(RUN) {
-        return Ok(Shape::Command);
+    if let Some(run) = named(RUN) {
+        return match has_function::<(), (Result<(), ()>,)>(component, run, "run") {
+            true => Ok(Shape::Command),
+            false => Err(Refusal::new(format!("{run} of the component is not that of WASI 0.2"))),
+        };
     }
     let message = "the component exports neither nex:function/handler@0.1.0 nor wasi:cli/run@0.2";
     let exported = match exports.as_slice() {
@@ -59,6 +71,28 @@ pub(crate) fn of(component: &Component) -> Result<Shape, Refusal> {
         "It exports: {exported}.\nBuild it for the world nex:function/function of wit/nex.wit, \
          or as a WASI 0.2 command."
     )))
+}
+
+/// Whether an exported interface has this function with this signature. wasmtime's bindings look at
+/// signatures when the first instance is made, which would be the first call.
+fn has_function<Params, Results>(component: &Component, interface: &str, name: &str) -> bool
+where
+    Params: ComponentNamedList + Lower,
+    Results: ComponentNamedList + Lift,
+{
+    let engine = component.engine();
+    let ty = component.component_type();
+    let Some(ComponentItem::ComponentInstance(interface)) =
+        ty.get_export(engine, interface).map(|export| export.ty)
+    else {
+        return false;
+    };
+    match interface.get_export(engine, name).map(|export| export.ty) {
+        Some(ComponentItem::ComponentFunc(function)) => {
+            function.typecheck::<Params, Results>(&ty.instance_type()).is_ok()
+        }
+        _ => false,
+    }
 }
 
 /// Names every import that is not offered. Interfaces of types alone need nobody to offer them.

@@ -146,7 +146,7 @@ async fn random_bytes_are_bounded() {
         (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))"#;
     let lowered = r#"
         (core func $f (canon lower (func $random "get-random-bytes")
-            (memory $libc "memory") (realloc (func $libc "realloc"))))
+            (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
         (alias core export $libc "realloc" (core func $g))"#;
     let signature = r#"(import "host" "f" (func $random (param i64 i32)))"#;
     let ask = |n: &str| format!("(call $random (i64.const {n}) (i32.const 16)) (i32.const 0)");
@@ -179,7 +179,7 @@ async fn stdout_is_bounded() {
         (core func $f (canon lower (func $stdout "get-stdout")))
         (core func $g (canon lower
             (func $streams "[method]output-stream.blocking-write-and-flush")
-            (memory $libc "memory")))"#;
+            (memory (core memory $libc "memory"))))"#;
     let signature = r#"
         (import "host" "f" (func $stdout (result i32)))
         (import "host" "g" (func $write (param i32 i32 i32 i32)))"#;

@@ -64,13 +64,14 @@ async fn a_socket_is_refused() {
     let socket = wasm(
         r#"(component
             (import "wasi:sockets/network@0.2.0" (instance $network
-                (export "error-code" (type (enum "unknown" "access-denied" "not-supported"
+                (type $e0 (enum "unknown" "access-denied" "not-supported"
                     "invalid-argument" "out-of-memory" "timeout" "concurrency-conflict"
                     "not-in-progress" "would-block" "invalid-state" "new-socket-limit"
                     "address-not-bindable" "address-in-use" "remote-unreachable"
                     "connection-refused" "connection-reset" "connection-aborted"
                     "datagram-too-large" "name-unresolvable" "temporary-resolver-failure"
-                    "permanent-resolver-failure")))))
+                    "permanent-resolver-failure"))
+                (export "error-code" (type (eq $e0)))))
             (alias export $network "error-code" (type $code))
             (import "wasi:sockets/tcp@0.2.0" (instance $tcp
                 (export "tcp-socket" (type (sub resource)))))
@@ -84,7 +85,7 @@ async fn a_socket_is_refused() {
             (core module $libc (memory (export "memory") 1))
             (core instance $libc (instantiate $libc))
             (core func $create (canon lower (func $create "create-tcp-socket")
-                (memory $libc "memory")))
+                (memory (core memory $libc "memory"))))
             (core module $m
                 (import "host" "create" (func $create (param i32 i32)))
                 (import "libc" "memory" (memory 1))

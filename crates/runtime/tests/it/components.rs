@@ -112,11 +112,11 @@ async fn what_is_switched_off_is_told_when_it_is_called() {
 
 #[tokio::test]
 async fn an_answer_outside_of_memory_is_a_failure() {
-    for body in ["(i32.const 65534)", "(i32.const -4)", "(i32.const 257)"] {
+    for body in ["(i32.const 262140)", "(i32.const -4)", "(i32.const 257)"] {
         function(body).deploy().await.failure("").await;
     }
     // The payload's bytes are not there.
-    let beyond = "(i32.store (i32.const 260) (i32.const 65000))
+    let beyond = "(i32.store (i32.const 260) (i32.const 260000))
         (i32.store (i32.const 264) (i32.const 70000)) (i32.const 256)";
     function(beyond).deploy().await.failure("").await;
 }
