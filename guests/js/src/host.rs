@@ -10,6 +10,7 @@ unsafe extern "C" {
     fn fail(message: *const u8, len: usize, detail: *const u8, detail_len: usize);
     fn host_call(operation: u32, argument: *const u8, len: usize) -> u32;
     fn host_wait(until: f64) -> u64;
+    fn host_run(operation: u32, argument: *const u8, len: usize) -> usize;
     fn host_take(result: *mut u8) -> u32;
     fn call_meta() -> u32;
     fn call_meta_take(target: *mut u8);
@@ -74,4 +75,14 @@ pub fn meta() -> Vec<u8> {
     // SAFETY: the host writes as many bytes as it just announced.
     unsafe { call_meta_take(json.as_mut_ptr()) };
     json
+}
+
+/// Runs an operation to its end; nothing else of the guest runs meanwhile.
+pub fn run(operation: u32, argument: &[u8]) -> Done {
+    // SAFETY: the host reads the range before it returns.
+    let len = unsafe { host_run(operation, argument.as_ptr(), argument.len()) };
+    let mut result = vec![0; len];
+    // SAFETY: the host writes as many bytes as it just announced.
+    let is_error = unsafe { host_take(result.as_mut_ptr()) } != 0;
+    Done { id: 0, is_error, result }
 }

@@ -32,6 +32,7 @@ pub fn functions<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     native.set("hold", Func::from(|| count_holds(1)))?;
     native.set("letGo", Func::from(|| count_holds(-1)))?;
     native.set("startOperation", Func::from(start_operation))?;
+    native.set("runOperation", Func::from(run_operation))?;
     native.set("reply", Func::from(reply))?;
     native.set("fail", Func::from(fail))?;
     native.set("promiseState", Func::from(promise_state))?;
@@ -100,6 +101,19 @@ fn start_operation<'js>(
     }
     STATE.with(|state| state.n_operations.set(state.n_operations.get() + 1));
     Ok(id)
+}
+
+/// Whether the operation failed, and the bytes of its result or message.
+fn run_operation<'js>(
+    ctx: Ctx<'js>,
+    operation: u32,
+    argument: TypedArray<'js, u8>,
+) -> rquickjs::Result<Array<'js>> {
+    let done = host::run(operation, bytes_of(&argument));
+    let pair = Array::new(ctx.clone())?;
+    pair.set(0, done.is_error)?;
+    pair.set(1, TypedArray::<u8>::new(ctx, done.result)?)?;
+    Ok(pair)
 }
 
 fn reply(body: Value<'_>, headers: Option<String>, status: u32) -> rquickjs::Result<()> {

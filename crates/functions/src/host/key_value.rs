@@ -13,7 +13,7 @@ use nex_bus::guest::{self, KvBucket, KvEntry};
 
 use super::HostError;
 use super::listing::{Listing, page};
-use super::scope::{Scope, shown};
+use super::scope::{Scope, on_bucket, shown};
 
 /// Longer keys are refused; JetStream has them in subjects.
 const LONGEST_KEY: usize = 1024;
@@ -62,7 +62,7 @@ impl KeyValue {
     /// The latest value, if there is one.
     pub async fn get(&self, bucket: Option<&str>, key: &str) -> Result<Option<Entry>, HostError> {
         check_key(key)?;
-        let last = self.on(bucket, |bucket| async move { bucket.last(key).await }).await?;
+        let last = on_bucket!(self, bucket, |bucket| bucket.last(key))?;
         Ok(last.filter(|entry| !entry.is_deleted).map(to_entry))
     }
 
@@ -90,7 +90,7 @@ impl KeyValue {
             created => return created,
         }
         // A deleted key has a last revision too.
-        match self.on(bucket, |bucket| async move { bucket.last(key).await }).await? {
+        match on_bucket!(self, bucket, |bucket| bucket.last(key))? {
             Some(last) if !last.is_deleted => {
                 Err(HostError::Conflict(format!("key {} is there already", shown(key))))
             }
@@ -121,15 +121,14 @@ impl KeyValue {
         revision: Option<u64>,
     ) -> Result<(), HostError> {
         check_key(key)?;
-        let last = self.on(bucket, |bucket| async move { bucket.last(key).await }).await?;
+        let last = on_bucket!(self, bucket, |bucket| bucket.last(key))?;
         let is_there = last.is_some_and(|last| !last.is_deleted);
         match (is_there, revision) {
             (false, None) => return Ok(()),
             (false, Some(revision)) => return Err(not_latest(key, revision)),
             (true, _) => {}
         }
-        let deleted =
-            self.on(bucket, |bucket| async move { bucket.delete(key, revision).await }).await;
+        let deleted = on_bucket!(self, bucket, |bucket| bucket.delete(key, revision));
         deleted.map(|_| ()).map_err(|error| named(error, key, revision))
     }
 
@@ -148,10 +147,8 @@ impl KeyValue {
         let all: Arc<[String]> = match kept {
             Some(kept) => kept,
             None => {
-                let filter = &filter_of(prefix);
-                let keys = self
-                    .on(bucket, |bucket| async move { bucket.keys(filter, prefix).await })
-                    .await?;
+                let filter = filter_of(prefix);
+                let keys = on_bucket!(self, bucket, |bucket| bucket.keys(&filter, prefix))?;
                 keys.into()
             }
         };
@@ -169,7 +166,7 @@ impl KeyValue {
     /// The revisions of a key that the bucket still has, oldest first.
     pub async fn history(&self, bucket: Option<&str>, key: &str) -> Result<Vec<Entry>, HostError> {
         check_key(key)?;
-        let entries = self.on(bucket, |bucket| async move { bucket.history(key).await }).await?;
+        let entries = on_bucket!(self, bucket, |bucket| bucket.history(key))?;
         Ok(entries.into_iter().map(to_entry).collect())
     }
 
@@ -181,9 +178,7 @@ impl KeyValue {
         revision: u64,
     ) -> Result<Entry, HostError> {
         check_filter(keys)?;
-        let change = self
-            .on(bucket, |bucket| async move { bucket.next_change(keys, revision).await })
-            .await?;
+        let change = on_bucket!(self, bucket, |bucket| bucket.next_change(keys, revision))?;
         Ok(to_entry(change))
     }
 
@@ -199,47 +194,46 @@ impl KeyValue {
         if ttl.is_some_and(|ttl| ttl < SHORTEST_TTL) {
             return Err(HostError::Invalid("a time to live is one second at least".to_owned()));
         }
-        let room = self.client.server_info().max_payload.saturating_sub(HEADER_ROOM);
-        let value = &value;
-        let put = self
-            .on(bucket, |bucket| async move {
-                let most = bucket.max_value().map_or(room, |most| most.min(room));
-                if value.len() > most {
-                    let reason = format!("it has {} bytes of {most}", value.len());
-                    return Err(guest::Error::TooLarge {
-                        bucket: "of this value".to_owned(),
-                        reason,
-                    });
-                }
-                bucket.put(key, value.clone(), expected, ttl).await
-            })
-            .await;
+        let put = on_bucket!(self, bucket, |bucket| self.put_into(
+            bucket,
+            key,
+            value.clone(),
+            expected,
+            ttl
+        ));
         put.map_err(|error| named(error, key, expected))
     }
 
-    /// Does `work` on the bucket; where it was removed since it was opened, once again.
-    async fn on<T, W>(
+    async fn put_into(
         &self,
-        bucket: Option<&str>,
-        work: impl Fn(KvBucket) -> W + Send,
-    ) -> Result<T, HostError>
-    where
-        W: Future<Output = Result<T, guest::Error>> + Send,
-    {
+        bucket: &KvBucket,
+        key: &str,
+        value: Bytes,
+        expected: Option<u64>,
+        ttl: Option<Duration>,
+    ) -> Result<u64, guest::Error> {
+        let room = self.client.server_info().max_payload.saturating_sub(HEADER_ROOM);
+        let most = bucket.max_value().map_or(room, |most| most.min(room));
+        if value.len() > most {
+            let reason = format!("it has {} bytes of {most}", value.len());
+            return Err(guest::Error::TooLarge { bucket: "of this value".to_owned(), reason });
+        }
+        bucket.put(key, value, expected, ttl).await
+    }
+
+    /// The bucket, kept open since the last time unless it is gone since.
+    async fn opened(&self, bucket: Option<&str>, is_gone: bool) -> Result<KvBucket, HostError> {
         let target = self.scope.target(bucket)?;
         let kept = self.open().get(target.bucket).cloned();
-        if let Some(kept) = kept {
-            match work(kept).await {
-                Err(guest::Error::NoBucket { .. }) => {}
-                done => return Ok(done?),
-            }
+        if let Some(kept) = kept.filter(|_| !is_gone) {
+            return Ok(kept);
         }
         let opened = match target.new {
             Some(new) => KvBucket::open_or_make(&self.client, target.bucket, new).await?,
             None => KvBucket::open(&self.client, target.bucket).await?,
         };
         self.open().insert(target.bucket.to_owned(), opened.clone());
-        Ok(work(opened).await?)
+        Ok(opened)
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<String, KvBucket>> {

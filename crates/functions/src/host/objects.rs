@@ -11,11 +11,11 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use nex_bus::Client;
-use nex_bus::guest::{self, Object, ObjectBucket};
+use nex_bus::guest::{Object, ObjectBucket};
 
 use super::HostError;
 use super::listing::{Listing, page};
-use super::scope::{Scope, shown};
+use super::scope::{Scope, on_bucket, shown};
 
 /// Longer names are refused; JetStream has them in subjects, a third longer.
 const LONGEST_NAME: usize = 1024;
@@ -60,15 +60,12 @@ impl Objects {
         name: &str,
     ) -> Result<Option<(ObjectInfo, BoxStream<'static, Result<Bytes, HostError>>)>, HostError> {
         check_name(name)?;
-        let found = self
-            .on(bucket, |bucket| async move {
-                let object = bucket.info(name).await?;
-                Ok(object.map(|object| {
-                    let pieces = bucket.read(&object).map_err(HostError::from).boxed();
-                    (to_info(object), pieces)
-                }))
-            })
-            .await?;
+        let opened = self.opened(bucket, false).await?;
+        let found = on_bucket!(self, bucket, |bucket| bucket.info(name))?;
+        let found = found.map(|object| {
+            let pieces = opened.read(&object).map_err(HostError::from).boxed();
+            (to_info(object), pieces)
+        });
         Ok(found)
     }
 
@@ -81,18 +78,16 @@ impl Objects {
     ) -> Result<ObjectInfo, HostError> {
         check_name(name)?;
         // The pieces cannot be had twice: that the bucket is there is asked before the first.
-        let bucket = self.on(bucket, |bucket| async move {
-            bucket.info(name).await?;
-            Ok(bucket)
-        });
-        let object = bucket.await?.write(name, bytes).await?;
+        on_bucket!(self, bucket, |bucket| bucket.info(name))?;
+        let bucket = self.opened(bucket, false).await?;
+        let object = bucket.write(name, bytes).await?;
         Ok(to_info(object))
     }
 
     /// Deletes; nothing happens where there is nothing.
     pub async fn delete(&self, bucket: Option<&str>, name: &str) -> Result<(), HostError> {
         check_name(name)?;
-        self.on(bucket, |bucket| async move { bucket.delete(name).await }).await
+        on_bucket!(self, bucket, |bucket| bucket.delete(name))
     }
 
     /// What is known about an object, if it is there.
@@ -102,7 +97,7 @@ impl Objects {
         name: &str,
     ) -> Result<Option<ObjectInfo>, HostError> {
         check_name(name)?;
-        let found = self.on(bucket, |bucket| async move { bucket.info(name).await }).await?;
+        let found = on_bucket!(self, bucket, |bucket| bucket.info(name))?;
         Ok(found.map(to_info))
     }
 
@@ -120,8 +115,7 @@ impl Objects {
         let all: Arc<[ObjectInfo]> = match kept {
             Some(kept) => kept,
             None => {
-                let objects =
-                    self.on(bucket, |bucket| async move { bucket.list(prefix).await }).await?;
+                let objects = on_bucket!(self, bucket, |bucket| bucket.list(prefix))?;
                 objects.into_iter().map(to_info).collect()
             }
         };
@@ -136,29 +130,19 @@ impl Objects {
         Ok(ObjectPage { objects, cursor })
     }
 
-    /// Does `work` on the bucket; where it was removed since it was opened, once again.
-    async fn on<T, W>(
-        &self,
-        bucket: Option<&str>,
-        work: impl Fn(ObjectBucket) -> W + Send,
-    ) -> Result<T, HostError>
-    where
-        W: Future<Output = Result<T, guest::Error>> + Send,
-    {
+    /// The bucket, kept open since the last time unless it is gone since.
+    async fn opened(&self, bucket: Option<&str>, is_gone: bool) -> Result<ObjectBucket, HostError> {
         let target = self.scope.target(bucket)?;
         let kept = self.open().get(target.bucket).cloned();
-        if let Some(kept) = kept {
-            match work(kept).await {
-                Err(guest::Error::NoBucket { .. }) => {}
-                done => return Ok(done?),
-            }
+        if let Some(kept) = kept.filter(|_| !is_gone) {
+            return Ok(kept);
         }
         let opened = match target.new {
             Some(new) => ObjectBucket::open_or_make(&self.client, target.bucket, new).await?,
             None => ObjectBucket::open(&self.client, target.bucket).await?,
         };
         self.open().insert(target.bucket.to_owned(), opened.clone());
-        Ok(work(opened).await?)
+        Ok(opened)
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<String, ObjectBucket>> {

@@ -79,6 +79,25 @@ impl Scope {
     }
 }
 
+/// Does something with a bucket; where it was removed since it was opened, once again. A macro, since the
+/// future of an asynchronous closure is not known to be `Send` for every lifetime.
+macro_rules! on_bucket {
+    ($service:expr, $name:expr, |$bucket:ident| $work:expr) => {{
+        let name: Option<&str> = $name;
+        let opened = $service.opened(name, false).await?;
+        let $bucket = &opened;
+        match $work.await {
+            Err(nex_bus::guest::Error::NoBucket { .. }) => {
+                let opened = $service.opened(name, true).await?;
+                let $bucket = &opened;
+                $work.await.map_err(HostError::from)
+            }
+            done => done.map_err(HostError::from),
+        }
+    }};
+}
+pub(super) use on_bucket;
+
 /// A guest's text in a message: short and on one line.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 120;

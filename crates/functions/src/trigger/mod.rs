@@ -302,7 +302,9 @@ mod tests {
             subject: subject.to_owned(),
             queue: queue.map(str::to_owned),
         };
-        SubjectTrigger::parse(wire, &Owner { namespace: &namespace, name: &name, deny: &[] })
+        let deny_services = &[];
+        let owner = Owner { namespace: &namespace, name: &name, deny: &[], deny_services };
+        SubjectTrigger::parse(wire, &owner)
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl State {
             is_loading: false,
             memory: None,
             outcome: None,
-            operations: Operations::default(),
+            operations: Operations::new(Arc::clone(&spec.host), spec.memory),
             call: None,
             meta: Vec::new(),
         }
@@ -72,6 +72,7 @@ impl State {
 
     /// `call` begins; its payload is with the guest already.
     pub(crate) fn begin(&mut self, call: Call) {
+        self.operations.begin_call(call.reply.as_deref());
         self.call = Some(call);
     }
 
@@ -129,6 +130,18 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
                     Some((id, len)) => Ok(u64::from(id) << 32 | u64::from(u32::try_from(len)?)),
                     None => Ok::<u64, wasmtime::Error>(0),
                 }
+            })
+        },
+    )?;
+    linker.func_wrap_async(
+        "nex",
+        "host_run",
+        |mut caller: Caller<'_, State>, (operation, argument, len): (u32, u32, u32)| {
+            Box::new(async move {
+                let (memory, state) = split(&mut caller)?;
+                let argument = slice(memory, argument, len)?.to_vec();
+                let length = state.operations.run(operation, &argument).await;
+                Ok::<u32, wasmtime::Error>(u32::try_from(length)?)
             })
         },
     )?;

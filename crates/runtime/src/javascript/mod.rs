@@ -10,9 +10,11 @@
 //! Never: interprets JavaScript, or keeps an instance that is not clean.
 
 mod base;
+mod framing;
 mod function;
 mod host;
 mod image;
 mod operations;
+mod services;
 
 pub(crate) use base::JavaScript;

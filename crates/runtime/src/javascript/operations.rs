@@ -1,14 +1,19 @@
 //! Host operations that a JavaScript function has started and waits for.
 //!
 //! Owns: their numbers, their results, and the sleep until one is done. Never: blocks a thread.
-//! Further host services are further arms of [`begin`].
+//! Host services are in `services`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use nex_functions::host::Host;
 
+use super::framing::{Budget, Held};
+use super::services::{self, Context, OperationResult};
 use crate::clock;
 
 /// Operations that one instance may have pending; each holds memory of the host.
@@ -17,10 +22,12 @@ const MAX_PENDING: usize = 1024;
 /// `scheduler.wait`: its argument is the time in milliseconds, a little-endian `f64`.
 const SLEEP: u32 = 1;
 
-type OperationResult = Result<Vec<u8>, String>;
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Operations {
+    host: Arc<Host>,
+    budget: Arc<Budget>,
+    /// The reply subject of the call that the guest runs; the guest itself is not asked for it.
+    own_reply: Option<String>,
     last_id: u32,
     pending: FuturesUnordered<BoxFuture<'static, Done>>,
     /// The operation that was announced to the guest, until it takes the result.
@@ -31,6 +38,8 @@ pub(crate) struct Operations {
 pub(crate) struct Done {
     id: u32,
     result: OperationResult,
+    /// Given back when the guest has taken the result into its own memory.
+    _held: Held,
 }
 
 impl Done {
@@ -51,6 +60,23 @@ impl Done {
 }
 
 impl Operations {
+    /// `memory`: how much the host may hold for this instance.
+    pub(crate) fn new(host: Arc<Host>, memory: u64) -> Self {
+        Self {
+            host,
+            budget: Budget::new(memory),
+            own_reply: None,
+            last_id: 0,
+            pending: FuturesUnordered::new(),
+            announced: None,
+        }
+    }
+
+    /// A call begins, which may publish to this reply subject.
+    pub(crate) fn begin_call(&mut self, own_reply: Option<&str>) {
+        self.own_reply = own_reply.map(str::to_owned);
+    }
+
     /// Starts an operation and numbers it; `None` if too many are pending.
     pub(crate) fn start(&mut self, operation: u32, argument: &[u8]) -> Option<u32> {
         if self.pending.len() >= MAX_PENDING {
@@ -59,9 +85,22 @@ impl Operations {
         // Zero means "none" to the guest.
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
         let id = self.last_id;
-        let work = begin(operation, argument);
-        self.pending.push(Box::pin(async move { Done { id, result: work.await } }));
+        let work = self.begin(operation, argument);
+        self.pending.push(Box::pin(async move {
+            let (result, held) = work.await;
+            Done { id, result, _held: held }
+        }));
         Some(id)
+    }
+
+    /// Runs an operation to its end while the guest stands still, and announces it as the length of
+    /// its result.
+    pub(crate) async fn run(&mut self, operation: u32, argument: &[u8]) -> usize {
+        let (result, held) = self.begin(operation, argument).await;
+        let done = Done { id: 0, result, _held: held };
+        let length = done.bytes().len();
+        self.announced = Some(done);
+        length
     }
 
     /// Sleeps until an operation is done or the steady clock shows `until`. Announces the operation
@@ -83,18 +122,26 @@ impl Operations {
         announced
     }
 
+    fn begin(
+        &self,
+        operation: u32,
+        argument: &[u8],
+    ) -> BoxFuture<'static, (OperationResult, Held)> {
+        let mut held = self.budget.nothing();
+        if operation == SLEEP {
+            let millis = argument.try_into().map_or(0.0, f64::from_le_bytes);
+            return Box::pin(async move { (sleep(millis).await, held) });
+        }
+        if let Err(refused) = held.add(argument.len()) {
+            return Box::pin(async move { (Err(refused), held) });
+        }
+        let argument = Bytes::copy_from_slice(argument);
+        let (host, own_reply) = (Arc::clone(&self.host), self.own_reply.clone());
+        Box::pin(services::run(operation, argument, Context { host, own_reply, held }))
+    }
+
     pub(crate) fn take(&mut self) -> Option<Done> {
         self.announced.take()
-    }
-}
-
-fn begin(operation: u32, argument: &[u8]) -> BoxFuture<'static, OperationResult> {
-    match operation {
-        SLEEP => Box::pin(sleep(argument.try_into().map_or(0.0, f64::from_le_bytes))),
-        unknown => {
-            let message = format!("there is no host operation {unknown}");
-            Box::pin(async move { Err(message) })
-        }
     }
 }
 

@@ -24,6 +24,8 @@
   // Of the call that runs; what the host knows of it is asked for only when the function looks.
   let call = 0;
   let current, parsed, headers;
+  const message = () => (parsed ??= JSON.parse(native.meta()));
+  internals.currentHeaders = () => (headers ??= internals.headersOfMessage(message().headers));
 
   class Context {
     #call = call;
@@ -32,15 +34,15 @@
     }
     #message() {
       this.#check();
-      return (parsed ??= JSON.parse(native.meta()));
+      return message();
     }
     #payload() {
       this.#check();
       return current;
     }
     get headers() {
-      const message = this.#message();
-      return (headers ??= internals.headersOfMessage(message.headers));
+      this.#check();
+      return internals.currentHeaders();
     }
     get reply() { return this.#message().reply; }
     get trigger() {
@@ -50,6 +52,9 @@
     get deadline() { return new Date(this.#message().deadline); }
     get env() { return env(); }
     get log() { return log; }
+    get kv() { return internals.services.kv; }
+    get objects() { return internals.services.objects; }
+    get nats() { return internals.services.nats; }
     text() { return this.#payload().text(); }
     json() { return this.#payload().json(); }
     waitUntil(promise) {
