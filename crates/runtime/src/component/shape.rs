@@ -115,11 +115,11 @@ pub(crate) fn refuse_unknown_imports(component: &Component) -> Result<(), Refusa
 fn is_offered(name: &str) -> bool {
     OFFERED.iter().any(|offered| {
         let Some(rest) = name.strip_prefix(offered) else { return false };
-        // Entries with a version say all of it but the patch; the others are of WASI 0.2.
-        if offered.contains('@') {
-            rest.bytes().all(|byte| byte.is_ascii_digit())
-        } else {
-            rest.contains("@0.2.") && (offered.ends_with('/') || rest.starts_with('@'))
+        // Entries with a version say all of it, or all but the patch; the others are of WASI 0.2.
+        match offered.contains('@') {
+            true if offered.ends_with('.') => rest.bytes().all(|byte| byte.is_ascii_digit()),
+            true => rest.is_empty(),
+            false => rest.contains("@0.2.") && (offered.ends_with('/') || rest.starts_with('@')),
         }
     })
 }
@@ -148,7 +148,7 @@ mod tests {
             ("wasi:http/incoming-handler@0.2.0", false),
             ("wasi:cli/stdout@0.3.0", false),
             ("wasi:keyvalue/store@0.2.0-draft", true),
-            ("wasi:keyvalue/store@0.2.0-draft2", true),
+            ("wasi:keyvalue/store@0.2.0-draft2", false),
             ("wasi:keyvalue/watcher@0.2.0-draft", false),
             ("nex:host/messaging@0.1.7", true),
             ("nex:host/messaging@0.2.0", false),
