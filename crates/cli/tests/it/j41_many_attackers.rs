@@ -77,7 +77,7 @@ async fn j41_attackers_of_every_kind_at_once_disturb_nobody() {
 /// A valid module of functions in each of which many jump tables lead to as many blocks: every local
 /// lives in every block, and the edges between them are counted by the million.
 fn dear_module() -> Vec<u8> {
-    const DEPTH: u32 = 1500;
+    const DEPTH: u32 = 900;
     const LOCALS: u32 = 60;
     let mut body = vec![1];
     leb(&mut body, LOCALS);
@@ -85,7 +85,7 @@ fn dear_module() -> Vec<u8> {
     for _ in 0..DEPTH {
         body.extend([0x02, 0x40]);
     }
-    for jump in 0..15 {
+    for jump in 0..10 {
         for local in 0..LOCALS {
             body.push(0x20);
             leb(&mut body, 4 + (local + jump) % LOCALS);
@@ -104,8 +104,23 @@ fn dear_module() -> Vec<u8> {
         leb(&mut body, 1);
         body.push(0x0b);
     }
-    body.extend(std::iter::repeat_n(0x0b, DEPTH as usize));
-    body.extend([0x42, 0, 0x0b]);
+    // After each block a local is used, so that all of them are alive wherever a jump can lead.
+    for block in 0..DEPTH {
+        let (one, other) = (4 + block % LOCALS, 4 + (block * 7 + 1) % LOCALS);
+        body.extend([0x0b, 0x20]);
+        leb(&mut body, one);
+        body.push(0x20);
+        leb(&mut body, other);
+        body.extend([0x6a, 0x21]);
+        leb(&mut body, one);
+    }
+    body.extend([0x42, 0]);
+    for local in 0..LOCALS {
+        body.push(0x20);
+        leb(&mut body, 4 + local);
+        body.extend([0xad, 0x7c]);
+    }
+    body.push(0x0b);
     let n = 200u32;
     let mut code = Vec::new();
     leb(&mut code, n + 1);

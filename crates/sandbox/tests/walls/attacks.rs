@@ -27,7 +27,9 @@ pub(crate) const ATTACKS: &[Attack] = &[
     ("change the root", |_| call(libc::SYS_chroot, [c"/".as_ptr() as i64, 0, 0, 0])),
     ("set the user", |_| call(libc::SYS_setuid, [i64::from(unsafe { libc::getuid() }), 0, 0, 0])),
     ("share memory by name", |_| call(libc::SYS_shmget, [0, 4096, 0o1600, 0])),
-    ("open a strange socket", |_| socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0)),
+    ("open a strange socket", |_| {
+        socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_KOBJECT_UEVENT)
+    }),
     ("listen", |_| TcpListener::bind("127.0.0.1:0").map(drop)),
     ("signal its parent", |_| call(libc::SYS_kill, [parent(), 0, 0, 0])),
     ("read a file of others", |folder| fs::read(folder.join("outside/secret")).map(drop)),
@@ -67,7 +69,7 @@ pub(crate) const WORK: &[Attack] = &[
 
 fn call(number: libc::c_long, a: [i64; 4]) -> io::Result<()> {
     // SAFETY: none of the calls above is given memory of ours to write to.
-    result(unsafe { libc::syscall(number, a[0], a[1], a[2], a[3]) })
+    result(unsafe { libc::syscall(number, a[0], a[1], a[2], a[3], 0i64, 0i64) })
 }
 
 fn socket(domain: i32, kind: i32, protocol: i32) -> io::Result<()> {
