@@ -99,7 +99,7 @@ pub fn run_bounded(path: &PathBuf, args: &[String], bounds: Bounds) -> io::Resul
             setrlimit(Resource::RLIMIT_DATA, memory, memory)?;
             // All its threads together; the wall clock below is what usually ends it.
             let cpu = seconds.saturating_mul(4);
-            setrlimit(Resource::RLIMIT_CPU, cpu, cpu)?;
+            setrlimit(Resource::RLIMIT_CPU, cpu, cpu + 1)?;
             nix::libc::setpriority(nix::libc::PRIO_PROCESS, 0, nice);
             Ok(())
         });

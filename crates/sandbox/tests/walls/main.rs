@@ -8,6 +8,12 @@
 //!
 //! Without the test harness, whose threads would be there before the walls.
 #![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is a test, with a main of its own"
+)]
+#![allow(
     unsafe_code,
     clippy::undocumented_unsafe_blocks,
     reason = "what is tried has no safe interface; that is the point"
