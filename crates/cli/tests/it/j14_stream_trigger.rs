@@ -14,7 +14,7 @@ use crate::world::{SOON, World};
 
 const N_MESSAGES: usize = 1_000;
 
-/// Publishes what it processed as a log line; poison is thrown.
+/// Logs what it processed; poison is thrown.
 const WORKER: &str = "export default (subject, payload, ctx) => {
     if (payload.text() === 'poison') throw new Error('cannot digest ' + subject);
     console.log('done ' + payload.text());
@@ -34,7 +34,8 @@ async fn j14_each_message_is_processed_though_the_nexlet_is_killed_and_poison_is
         "type": "stream", "stream": "ORDERS", "filter": "orders.*", "deliver": "all",
         "max_deliver": 2, "dead_letter": "dead.orders",
     });
-    world.start("worker", WORKER, json!({ "triggers": [trigger] })).await.exits(0);
+    let started = world.start("worker", WORKER, json!({ "triggers": [trigger] })).await;
+    assert_eq!(started.code, 0, "{started}");
     for n in 0..N_MESSAGES {
         jetstream.publish(format!("orders.{n}"), n.to_string().into()).await.unwrap();
     }
