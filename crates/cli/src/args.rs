@@ -13,8 +13,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    call, clone, config, events, info, lameduck, logs, ls, nexlet, node, nodes, run, scale, stop,
-    up, workload,
+    buckets, call, clone, config, events, info, lameduck, logs, ls, nexlet, node, nodes, run,
+    scale, stop, up, workload,
 };
 use crate::config::Origins;
 pub(crate) use connection::ConnectionArgs;
@@ -116,6 +116,8 @@ pub(crate) enum Command {
     Lameduck(lameduck::LameduckArgs),
     /// Start or stop copies of a workload until N run
     Scale(scale::ScaleArgs),
+    /// List the buckets of functions, or remove one
+    Buckets(buckets::BucketsArgs),
     /// Work with nodes
     #[command(subcommand)]
     Node(node::NodeCommand),

@@ -75,6 +75,7 @@ impl Cli {
             Command::Stop(args) => commands::stop::run(globals, args).await,
             Command::Clone(args) => commands::clone::run(globals, args).await,
             Command::Lameduck(args) => commands::lameduck::run(globals, args).await,
+            Command::Buckets(args) => commands::buckets::run(globals, args).await,
             Command::Node(command) => commands::node::run(globals, command).await,
             Command::Workload(command) => commands::workload::run(globals, command).await,
             Command::Config(args) => commands::config::run(&globals, &args),

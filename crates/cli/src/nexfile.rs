@@ -21,7 +21,7 @@ pub(crate) const NAME: &str = "Nexfile";
 /// Nobody writes a larger one by hand.
 const LARGEST: u64 = 1024 * 1024;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "name",
     "type",
     "lifecycle",
@@ -32,6 +32,7 @@ const KEYS: [&str; 11] = [
     "triggers",
     "limits",
     "environment",
+    "host_services",
     "copies",
 ];
 
@@ -157,6 +158,7 @@ fn read_keys(mut document: Map<String, Value>) -> Result<Nexfile, String> {
             ("triggers", list("triggers", take("triggers"))?),
             ("limits", object("limits", take("limits"))?),
             ("environment", environment(take("environment"))?),
+            ("host_services", object("host_services", take("host_services"))?),
         ],
     )?;
     Ok(Nexfile { request, ..nexfile })
@@ -165,7 +167,7 @@ fn read_keys(mut document: Map<String, Value>) -> Result<Nexfile, String> {
 /// Our keys of the top level stand for the same keys of the start request.
 fn merged(
     mut request: Map<String, Value>,
-    ours: [(&str, Option<Value>); 3],
+    ours: [(&str, Option<Value>); 4],
 ) -> Result<Map<String, Value>, String> {
     for (key, value) in ours {
         let Some(value) = value else { continue };

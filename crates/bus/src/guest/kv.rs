@@ -23,8 +23,9 @@ use super::{BucketKind, Error, NewBucket, Open, other};
 const HISTORY: u32 = 5;
 /// After which a deleted key leaves no trace.
 const MARKER_LIFE: &str = "1h";
-/// How long the server's own marker of an expired value stays.
-const EXPIRY_MARKER: Duration = Duration::from_secs(60);
+/// How long the server's own marker of an expired value stays; also the shortest time to live that it
+/// takes for a message that replaces a history.
+const EXPIRY_MARKER: Duration = Duration::from_secs(1);
 /// More keys than this are not listed.
 const MOST_KEYS: usize = 1_000_000;
 /// From this version on, the server knows times to live of messages.

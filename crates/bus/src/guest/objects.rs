@@ -57,7 +57,9 @@ impl Object {
     }
 
     fn is_link(&self) -> bool {
-        self.options.as_ref().is_some_and(|options| options.get("link").is_some())
+        self.options
+            .as_ref()
+            .is_some_and(|options| options.get("link").is_some_and(|link| !link.is_null()))
     }
 }
 

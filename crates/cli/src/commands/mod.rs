@@ -1,5 +1,6 @@
 //! One file per command: its arguments, what it does, its tests.
 
+pub(crate) mod buckets;
 pub(crate) mod call;
 pub(crate) mod clone;
 pub(crate) mod completions;

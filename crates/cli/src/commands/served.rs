@@ -55,6 +55,10 @@ pub(crate) struct NodeArgs {
     /// Instances of functions of a type that may exist at a time [default: 1000]
     #[arg(long, env = "NEX_FUNCTIONS_INSTANCES", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) functions_instances: Option<u32>,
+    /// Host services that functions do not get here: kv, objects, messaging, http, config; for one
+    /// namespace: NAMESPACE:SERVICE
+    #[arg(long, value_name = "SERVICES", value_delimiter = ',', value_parser = denied_service)]
+    pub(crate) deny_services: Vec<String>,
     /// Let nexlets from anywhere register with this node
     #[arg(long, env = "NEX_ALLOW_REMOTE_AGENT_REGISTRATION")]
     pub(crate) allow_remote_agent_registration: bool,
@@ -329,6 +333,13 @@ fn node_name(directory: &Path) -> String {
     name
 }
 
+/// Checked here, since a nexlet that refuses its arguments would be started again and again.
+fn denied_service(text: &str) -> Result<String, String> {
+    #[cfg(feature = "functions")]
+    text.parse::<nex_functions::host::DeniedService>()?;
+    Ok(text.to_owned())
+}
+
 fn nexlets(
     args: &NodeArgs,
     directory: &Path,
@@ -352,6 +363,9 @@ fn nexlets(
                 .extend(args.functions_memory.map(|it| format!("--functions-memory={}", it.0)));
             let instances = args.functions_instances;
             arguments.extend(instances.map(|n| format!("--functions-instances={n}")));
+            if !args.deny_services.is_empty() {
+                arguments.push(format!("--deny-services={}", args.deny_services.join(",")));
+            }
         }
         let domain = ("NEX_AGENT_JS_DOMAIN".to_owned(), domain.to_owned());
         NexletProgram {

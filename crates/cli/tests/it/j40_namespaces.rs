@@ -93,3 +93,26 @@ async fn j40_artifacts_of_others_and_files_of_the_host_are_refused() {
     }
     world.finish().await;
 }
+
+#[tokio::test]
+async fn j40_buckets_of_another_namespace_are_neither_listed_nor_removed() {
+    let world = World::up().await;
+    let keeps = "export default async (s, p, ctx) => { await ctx.kv.set('k', p); return 'kept'; }";
+    world.file("keeps.js", keeps);
+    for (namespace, subject) in [("a", "a.keeps"), ("a-b", "ab.keeps")] {
+        act(&world, namespace, &["run", "keeps.js", "--on", subject]).await.exits(0);
+        assert_eq!(world.ask(subject, "x").await.payload, "kept");
+    }
+    let listed = act(&world, "a", &["buckets", "--json"]).await.exits(0).json();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed:#}");
+    assert_eq!(text(&listed, "/0/bucket"), "hs_a_keeps_kv");
+    let theirs = "hs_a-b_keeps_kv";
+    let tried = act(&world, "a", &["buckets", "rm", theirs]).await;
+    assert_eq!(tried.code, 4, "{tried}");
+    act(&world, "a", &["buckets", "rm", "hs_a_keeps_kv"]).await.exits(0);
+    let listed = act(&world, "a", &["buckets", "--json"]).await.exits(0).json();
+    assert!(listed.as_array().unwrap().is_empty(), "{listed:#}");
+    let listed = act(&world, "a-b", &["buckets"]).await.exits(0);
+    assert!(listed.stdout.contains(theirs), "{listed}");
+    world.finish().await;
+}

@@ -15,7 +15,8 @@ fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
-fn services(services: Value) -> Value {
+fn services(services: impl Into<Value>) -> Value {
+    let services = services.into();
     json!({ "host_services": services })
 }
 

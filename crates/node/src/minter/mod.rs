@@ -10,6 +10,7 @@
 //! ```
 
 mod full_access;
+mod host_services;
 mod issuer;
 mod nkey;
 mod permissions;

@@ -12,7 +12,8 @@ use nex_types::parse_go;
 
 use super::issuer::SigningAccount;
 use super::{
-    MintError, Parts, Party, function, is_function, party_of, permissions, servers, triggers,
+    MintError, Parts, Party, function, host_services, is_function, party_of, permissions, servers,
+    triggers,
 };
 use crate::policy::Policy;
 
@@ -84,6 +85,9 @@ impl SigningKey {
             let subscribe = granted.map(|granted| texts(&granted.subscribe)).unwrap_or_default();
             return permissions::workload(namespace, INBOX, publish, subscribe, None);
         }
+        let services = function(request).and_then(|function| function.host_services);
+        let granted = granted.map(|granted| granted.publish.as_slice()).unwrap_or_default();
+        let publish = host_services::publish(request, services.as_ref(), granted);
         let inbox = format!("{}.>", workload_inbox(workload_id));
         publish.extend(triggers::jetstream(request));
         let subscribe = texts(&triggers::subscribed(request));

@@ -4,6 +4,7 @@
 //! Owns: the arguments and the order of these. Never: parses the file's language; nexlets do.
 
 mod digest;
+mod host_services;
 mod placement;
 mod prepare;
 mod replace;
@@ -64,6 +65,8 @@ pub(crate) struct RunArgs {
     /// How many copies shall run, spread over the nodes [default: as many as run, else one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     copies: Option<u16>,
+    #[command(flatten)]
+    host_services: host_services::HostServicesArgs,
     /// Arguments of the program
     #[arg(last = true, value_name = "ARGS")]
     argv: Vec<String>,

@@ -167,6 +167,7 @@ pub(super) fn start_request(
             all.extend(environment.into_iter().map(|(key, value)| (key, Value::String(value))));
         }
     }
+    args.host_services.add_to(&mut run_request, kind.is_function())?;
     if !args.argv.is_empty() {
         run_request.insert("argv".to_owned(), json!(args.argv));
     }
