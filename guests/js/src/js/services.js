@@ -27,7 +27,7 @@
   };
   const unframe = (framed) => {
     const length = new DataView(framed.buffer, framed.byteOffset).getUint32(0, true);
-    const head = JSON.parse(native.decode(framed.subarray(4, 4 + length), false, false)[0]);
+    const head = JSON.parse(native.decode(framed.slice(4, 4 + length), false, false)[0]);
     return { head, bytes: framed.slice(4 + length) };
   };
   const explain = (failure, what, text) => {
