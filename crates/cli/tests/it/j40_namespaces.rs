@@ -113,6 +113,6 @@ async fn j40_buckets_of_another_namespace_are_neither_listed_nor_removed() {
     let listed = act(&world, "a", &["buckets", "--json"]).await.exits(0).json();
     assert!(listed.as_array().unwrap().is_empty(), "{listed:#}");
     let listed = act(&world, "a-b", &["buckets"]).await.exits(0);
-    assert!(listed.stdout.contains(theirs), "{listed}");
+    assert!(listed.text().contains(theirs), "{theirs}");
     world.finish().await;
 }
