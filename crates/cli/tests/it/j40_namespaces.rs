@@ -100,7 +100,7 @@ async fn j40_buckets_of_another_namespace_are_neither_listed_nor_removed() {
     let keeps = "export default async (s, p, ctx) => { await ctx.kv.set('k', p); return 'kept'; }";
     world.file("keeps.js", keeps);
     for (namespace, subject) in [("a", "a.keeps"), ("a-b", "ab.keeps")] {
-        act(&world, namespace, &["run", "keeps.js", "--on", subject]).await.exits(0);
+        let _run = act(&world, namespace, &["run", "keeps.js", "--on", subject]).await.exits(0);
         assert_eq!(world.ask(subject, "x").await.payload, "kept");
     }
     let listed = act(&world, "a", &["buckets", "--json"]).await.exits(0).json();
@@ -109,7 +109,7 @@ async fn j40_buckets_of_another_namespace_are_neither_listed_nor_removed() {
     let theirs = "hs_a-b_keeps_kv";
     let tried = act(&world, "a", &["buckets", "rm", theirs]).await;
     assert_eq!(tried.code, 4, "{tried}");
-    act(&world, "a", &["buckets", "rm", "hs_a_keeps_kv"]).await.exits(0);
+    let _removed = act(&world, "a", &["buckets", "rm", "hs_a_keeps_kv"]).await.exits(0);
     let listed = act(&world, "a", &["buckets", "--json"]).await.exits(0).json();
     assert!(listed.as_array().unwrap().is_empty(), "{listed:#}");
     let listed = act(&world, "a-b", &["buckets"]).await.exits(0);
