@@ -286,12 +286,10 @@ fn check_prefix(prefix: &str) -> Result<(), HostError> {
 
 /// A key in which tokens may be `*` and the last one `>`.
 fn check_filter(filter: &str) -> Result<(), HostError> {
-    let plain = filter.strip_suffix('>').unwrap_or(filter);
-    let plain = plain.strip_suffix('.').unwrap_or(plain);
-    let is_filter = plain.is_empty() && !filter.is_empty()
-        || plain.split('.').all(|token| token == "*" || check_key(token).is_ok());
-    let ends_well = !filter.ends_with('>') || filter == ">" || filter.ends_with(".>");
-    if is_filter && ends_well && filter.len() <= LONGEST_KEY && filter != "." {
+    let keys = filter.strip_suffix(".>").unwrap_or(filter);
+    let is_filter =
+        filter == ">" || keys.split('.').all(|token| token == "*" || check_key(token).is_ok());
+    if is_filter && filter.len() <= LONGEST_KEY {
         return Ok(());
     }
     Err(HostError::Invalid(format!("{} names no keys to watch", shown(filter))))
