@@ -23,6 +23,9 @@ pub struct FunctionRequest {
     /// `sha256:<hex>` of the artifact; anything else is refused before it is compiled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// What the source is written in, since its file name is not kept; only for `javascript`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<SourceLanguage>,
     /// What makes the function run; at least one.
     #[schemars(length(min = 1))]
     pub triggers: Vec<Trigger>,
@@ -54,6 +57,16 @@ impl std::fmt::Debug for FunctionRequest {
             .field("triggers", &self.triggers)
             .finish_non_exhaustive()
     }
+}
+
+/// The values of `language`. Whether a file is a module or a script is found by parsing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceLanguage {
+    /// The default.
+    JavaScript,
+    /// Its types are taken away before it is evaluated.
+    TypeScript,
 }
 
 /// Limits of one function (spec: functions, section 4).

@@ -17,7 +17,7 @@ pub type Detected = Result<Kind, Refusal>;
 pub enum Kind {
     /// JavaScript, or text that is taken for it.
     JavaScript,
-    /// TypeScript, by its file name only.
+    /// TypeScript, by its file name only; `.tsx` too, which is refused where it holds JSX.
     TypeScript,
     /// A WebAssembly core module.
     WasmModule,

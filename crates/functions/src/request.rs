@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::host::{self, DeniedService};
 use crate::limits::Limits;
-use crate::runtime::Instances;
+use crate::runtime::{Instances, SourceLanguage};
 use crate::trigger::{Trigger, refuse_shared_durables};
 
 /// Keys of the request and of its parts, for refusals that name the nearest one. A test compares
@@ -18,6 +18,7 @@ use crate::trigger::{Trigger, refuse_shared_durables};
 const REQUEST_KEYS: &[&str] = &[
     "uri",
     "digest",
+    "language",
     "triggers",
     "environment",
     "argv",
@@ -62,6 +63,7 @@ pub(crate) struct Checked {
     pub(crate) triggers: Vec<Trigger>,
     pub(crate) instances: Option<Instances>,
     pub(crate) host: host::Settings,
+    pub(crate) source_language: SourceLanguage,
 }
 
 /// Whose request it is, and what its triggers may not be.
@@ -95,7 +97,11 @@ pub(crate) fn parse(text: &str, owner: &Owner<'_>) -> Result<Checked, StartFailu
     let Owner { namespace, name, deny, deny_services } = *owner;
     let of_host = host::Owner { namespace, name, deny, deny_services };
     let host = host::Settings::check(request.host_services.as_ref(), &of_host)?;
-    Ok(Checked { request, digest, limits, triggers, instances, host })
+    let source_language = match request.language {
+        Some(nex_api::start::SourceLanguage::TypeScript) => SourceLanguage::TypeScript,
+        Some(nex_api::start::SourceLanguage::JavaScript) | None => SourceLanguage::JavaScript,
+    };
+    Ok(Checked { request, digest, limits, triggers, instances, source_language, host })
 }
 
 fn parse_triggers(value: &Value, owner: &Owner<'_>) -> Result<Vec<Trigger>, StartFailure> {
@@ -299,6 +305,7 @@ mod tests {
             (r#"{"uri":"x","triggers":[]}"#, invalid, "at least one"),
             (r#"{"uri":"x","triggers":"a"}"#, invalid, "not a list"),
             (r#"{"uri":"x","triggers":["a"],"digest":"md5:1"}"#, invalid, "is not a digest"),
+            (r#"{"uri":"x","triggers":["a"],"language":"ruby"}"#, invalid, "`typescript`"),
             (
                 r#"{"uri":"x","triggers":["a"],"limits":{"queue":99999}}"#,
                 invalid,

@@ -45,6 +45,15 @@ pub enum Language {
     Wasm,
 }
 
+/// What a function of [`Language::JavaScript`] is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SourceLanguage {
+    #[default]
+    JavaScript,
+    /// The engine takes the types away.
+    TypeScript,
+}
+
 /// Whether an instance serves more than one call (spec: functions, section 1, `instances`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instances {
@@ -58,6 +67,11 @@ pub struct GuestSpec {
     /// The workload's name; becomes `argv[0]` of commands and the file name in messages.
     pub name: String,
     pub language: Language,
+    /// Without meaning for WebAssembly.
+    pub source_language: SourceLanguage,
+    /// Whether a refusal may quote the source: not where whoever deploys might not be able to read it,
+    /// such as a file of the node's machine.
+    pub quotes_source: bool,
     /// The artifact, local and verified.
     pub source: Bytes,
     /// Environment that the guest may see. Given after the image is made, never part of it.

@@ -138,6 +138,8 @@ fn guest_spec(
     GuestSpec {
         name: start.name.to_string(),
         language: options.language,
+        source_language: checked.source_language,
+        quotes_source: is_of_bucket_or_registry(&checked.request.uri),
         source,
         environment,
         argv: checked.request.argv.clone(),
@@ -147,6 +149,13 @@ fn guest_spec(
         host: Arc::new(host),
         logs: Arc::new(FeedLog(start.logs.clone())),
     }
+}
+
+/// Whoever names such an artifact can read it; a file or an address might be readable for the node only.
+fn is_of_bucket_or_registry(uri: &str) -> bool {
+    uri.split_once(':').is_some_and(|(scheme, _)| {
+        ["nats", "oci"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    })
 }
 
 /// Deploys on the guest threads, since a script's top level runs there. Ends with its caller.

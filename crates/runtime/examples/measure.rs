@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nex_functions::runtime::{
-    Call, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level, Stimulus,
+    Call, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level, SourceLanguage, Stimulus,
 };
 use nex_runtime::{EngineConfig, WasmEngine};
 
@@ -163,6 +163,8 @@ fn spec(language: Language, source: &[u8]) -> GuestSpec {
     GuestSpec {
         name: "measure".to_owned(),
         language,
+        source_language: SourceLanguage::JavaScript,
+        quotes_source: true,
         source: Bytes::copy_from_slice(source),
         environment: BTreeMap::new(),
         argv: Vec::new(),

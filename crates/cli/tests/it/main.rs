@@ -49,6 +49,7 @@ mod j12_attacks;
 mod j13_host_services;
 mod j14_stream_trigger;
 mod j15_other_triggers;
+mod j17_sources;
 mod j18_components;
 mod j18_components_key_value;
 mod j19_denied;

@@ -8,12 +8,12 @@ use std::time::Instant;
 use nex_functions::runtime::{GuestSpec, Refusal};
 use wasmtime::{InstancePre, Linker, Module};
 
-use super::function::Function;
-use super::host::{self, Outcome, State};
+use super::file::File;
+use super::function::{Function, Instance, Parsed};
+use super::host::{self, State};
 use super::image::Image;
 use crate::compile::{self, Core};
 use crate::failure;
-use crate::javascript::function::Instance;
 use crate::limits::{self, DeadlinePassed, MemoryLimitReached};
 
 /// The guest, built from `guests/js` by `cargo xtask guests`.
@@ -55,23 +55,24 @@ impl JavaScript {
         spec: GuestSpec,
     ) -> Result<Function, Refusal> {
         compile::refuse_large_memory(&self.module, spec.memory)?;
-        let running = core.running();
         let deadline = Instant::now() + spec.timeout;
-        let state = State::loading(&spec, deadline);
+        let file = File::prepare(&spec, deadline).await?;
+        let running = core.running();
+        let mut state = State::loading(&spec, deadline);
+        state.frames.clone_from(&file.frames);
         let mut instance = Instance::make(core, &self.ready, state)
             .await
             .map_err(|error| refuse(&error, &spec))?;
-        let file = format!("{}.js", spec.name);
-        let loaded = limits::until(deadline, instance.load(&file, &spec.source)).await;
+        let loaded = limits::until(deadline, instance.load(&file.name, &file.code)).await;
         drop(running);
         let shape = match loaded.map_err(|error| refuse(&error, &spec))? {
             CLASSIC => "classic script",
             MODULE => "ES module",
-            _ => return Err(refusal_of(instance)),
+            _ => return Err(file.refused(instance.take_outcome())),
         };
         let image = Image::of(&mut instance, &self.base)
             .map_err(|error| Refusal::new(error.to_string()))?;
-        Function::new(core, &self.ready, image, shape, spec)
+        Function::new(core, &self.ready, image, Parsed { shape, frames: file.frames }, spec)
     }
 }
 
@@ -94,17 +95,6 @@ impl Base {
 impl std::fmt::Debug for JavaScript {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JavaScript").finish_non_exhaustive()
-    }
-}
-
-/// The guest said why.
-fn refusal_of(mut instance: Instance) -> Refusal {
-    match instance.take_outcome() {
-        Some(Outcome::Failed { message, detail: Some(detail) }) => {
-            Refusal::new(message).with_detail(detail)
-        }
-        Some(Outcome::Failed { message, detail: None }) => Refusal::new(message),
-        Some(Outcome::Replied(_)) | None => Refusal::new("the script was refused without a reason"),
     }
 }
 

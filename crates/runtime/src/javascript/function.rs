@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use nex_functions::runtime::{Call, CallError, Guest, GuestSpec, Instances, Level, Refusal, Reply};
 use wasmtime::{InstancePre, Memory, Store, TypedFunc};
 
+use super::frames::Frames;
 use super::host::{self, Outcome, State};
 use super::image::Image;
 use crate::compile::Core;
@@ -24,10 +25,16 @@ pub(crate) struct Function {
     core: Arc<Core>,
     ready: InstancePre<State>,
     image: Image,
-    shape: &'static str,
+    parsed: Parsed,
     spec: GuestSpec,
     environment: Box<[u8]>,
     idle: IdleList<Instance>,
+}
+
+/// What was found out of a function's file.
+pub(crate) struct Parsed {
+    pub(crate) shape: &'static str,
+    pub(crate) frames: Option<Arc<Frames>>,
 }
 
 /// The exports of the guest, of one instance.
@@ -47,7 +54,7 @@ impl Function {
         core: &Arc<Core>,
         ready: &InstancePre<State>,
         image: Image,
-        shape: &'static str,
+        parsed: Parsed,
         mut spec: GuestSpec,
     ) -> Result<Self, Refusal> {
         let environment = serde_json::to_vec(&spec.environment)
@@ -58,7 +65,7 @@ impl Function {
             core: Arc::clone(core),
             ready: ready.clone(),
             image,
-            shape,
+            parsed,
             spec,
             environment: environment.into(),
             idle: IdleList::new(),
@@ -90,7 +97,8 @@ impl Function {
     }
 
     async fn start(&self, deadline: Instant) -> wasmtime::Result<Instance> {
-        let state = State::serving(&self.spec, deadline);
+        let mut state = State::serving(&self.spec, deadline);
+        state.frames.clone_from(&self.parsed.frames);
         let mut instance = Instance::make(&self.core, &self.ready, state).await?;
         self.image.restore(instance.memory, &mut instance.store).await?;
         instance.start(rand::random(), &self.environment).await?;
@@ -132,7 +140,7 @@ impl Guest for Function {
     }
 
     fn shape(&self) -> &'static str {
-        self.shape
+        self.parsed.shape
     }
 }
 

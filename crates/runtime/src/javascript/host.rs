@@ -3,6 +3,7 @@
 //! Owns: the `nex` module and the clock of QuickJS. Never: trusts an address or a length that the
 //! guest gives.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use nex_functions::runtime::{Call, GuestLog, GuestSpec, Level, Reply, Stimulus};
 use serde::Serialize;
 use wasmtime::{AsContextMut, Caller, Linker, Memory};
 
+use super::frames::Frames;
 use super::operations::Operations;
 use crate::clock;
 use crate::failure;
@@ -32,6 +34,10 @@ pub(crate) struct State {
     /// The call that runs, and what the guest asked of it until it has taken it.
     call: Option<Call>,
     meta: Vec<u8>,
+    /// Leads from the lines that the engine runs to those of the author, where they differ.
+    pub(crate) frames: Option<Arc<Frames>>,
+    /// The time of day that the top level sees.
+    day_micros: Option<f64>,
 }
 
 /// What the guest's `ctx` is made from, when the function looks at it.
@@ -54,7 +60,8 @@ pub(crate) enum Outcome {
 
 impl State {
     pub(crate) fn loading(spec: &GuestSpec, deadline: Instant) -> Self {
-        Self { is_loading: true, ..Self::serving(spec, deadline) }
+        let day_micros = Some(clock::day_micros());
+        Self { is_loading: true, day_micros, ..Self::serving(spec, deadline) }
     }
 
     pub(crate) fn serving(spec: &GuestSpec, deadline: Instant) -> Self {
@@ -67,6 +74,8 @@ impl State {
             operations: Operations::new(Arc::clone(&spec.host), spec.memory),
             call: None,
             meta: Vec::new(),
+            frames: None,
+            day_micros: None,
         }
     }
 
@@ -92,7 +101,22 @@ impl State {
         }
     }
 
-    fn fail(&mut self, message: String, detail: String) {
+    /// As the author's file has them.
+    fn rewrite<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.frames {
+            Some(frames) => frames.rewrite(text),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    /// The time of day; while the top level runs, that of the deploy.
+    fn now_micros(&self) -> f64 {
+        self.day_micros.unwrap_or_else(clock::day_micros)
+    }
+
+    fn fail(&mut self, message: &str, detail: &str) {
+        let message = self.rewrite(message).into_owned();
+        let detail = self.rewrite(detail).into_owned();
         if !self.is_loading {
             let logged = if detail.is_empty() { &message } else { &detail };
             failure::log_lines(&*self.logs, Level::Error, logged);
@@ -109,7 +133,9 @@ impl Limited for State {
 }
 
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap("env", "__rquickjs_host_now_us", clock::day_micros)?;
+    linker.func_wrap("env", "__rquickjs_host_now_us", |caller: Caller<'_, State>| {
+        caller.data().now_micros()
+    })?;
     linker.func_wrap("nex", "now", clock::steady_millis)?;
     linker.func_wrap("nex", "log", log)?;
     linker.func_wrap("nex", "reply", reply)?;
@@ -173,7 +199,7 @@ fn log(mut caller: Caller<'_, State>, level: u32, text: u32, len: u32) -> wasmti
     if text.is_empty() {
         state.logs.line(level, "");
     }
-    failure::log_lines(&*state.logs, level, &text);
+    failure::log_lines(&*state.logs, level, &state.rewrite(&text));
     Ok(())
 }
 
@@ -205,9 +231,9 @@ fn fail(
     detail_len: u32,
 ) -> wasmtime::Result<()> {
     let (memory, state) = split(&mut caller)?;
-    let message = String::from_utf8_lossy(slice(memory, message, len)?).into_owned();
-    let detail = String::from_utf8_lossy(slice(memory, detail, detail_len)?).into_owned();
-    state.fail(message, detail);
+    let message = String::from_utf8_lossy(slice(memory, message, len)?);
+    let detail = String::from_utf8_lossy(slice(memory, detail, detail_len)?);
+    state.fail(&message, &detail);
     Ok(())
 }
 

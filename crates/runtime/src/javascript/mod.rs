@@ -10,11 +10,15 @@
 //! Never: interprets JavaScript, or keeps an instance that is not clean.
 
 mod base;
+mod file;
+mod frames;
 mod framing;
 mod function;
 mod host;
 mod image;
 mod operations;
+mod place;
 mod services;
+mod typescript;
 
 pub(crate) use base::JavaScript;

@@ -18,3 +18,4 @@ mod pool;
 mod reactors;
 mod refusals;
 mod sources;
+mod typescript;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use nex_functions::runtime::{
     Call, CallError, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level, Refusal,
-    Reply, Stimulus,
+    Reply, SourceLanguage, Stimulus,
 };
 use nex_runtime::{EngineConfig, WasmEngine};
 
@@ -59,6 +59,12 @@ pub(crate) fn javascript(source: &str) -> Setup {
     javascript_bytes(source.as_bytes())
 }
 
+pub(crate) fn typescript(source: &str) -> Setup {
+    let mut setup = javascript(source);
+    setup.spec.source_language = SourceLanguage::TypeScript;
+    setup
+}
+
 pub(crate) fn javascript_bytes(source: &[u8]) -> Setup {
     setup(Language::JavaScript, Bytes::copy_from_slice(source))
 }
@@ -68,6 +74,8 @@ fn setup(language: Language, source: Bytes) -> Setup {
     let spec = GuestSpec {
         name: "probe".to_owned(),
         language,
+        source_language: SourceLanguage::JavaScript,
+        quotes_source: true,
         source,
         environment: BTreeMap::new(),
         argv: Vec::new(),
@@ -103,6 +111,12 @@ impl Setup {
 
     pub(crate) fn instances(mut self, instances: Instances) -> Self {
         self.spec.instances = Some(instances);
+        self
+    }
+
+    /// As an artifact that whoever deploys might not be able to read.
+    pub(crate) fn unquoted(mut self) -> Self {
+        self.spec.quotes_source = false;
         self
     }
 

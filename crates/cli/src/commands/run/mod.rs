@@ -91,6 +91,9 @@ impl RunArgs {
 enum TypeArg {
     #[value(aliases = ["js", "v8"])]
     Javascript,
+    /// Workloads of type javascript whose types the nexlet takes away
+    #[value(alias = "ts")]
+    Typescript,
     Wasm,
     Native,
 }
@@ -98,7 +101,7 @@ enum TypeArg {
 impl TypeArg {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Javascript => "javascript",
+            Self::Javascript | Self::Typescript => "javascript",
             Self::Wasm => "wasm",
             Self::Native => "native",
         }

@@ -36,7 +36,7 @@ pub(super) fn with_nexfile(args: RunArgs) -> Result<RunArgs, CliError> {
     let typed = |kind: &str| {
         TypeArg::from_str(kind, false).map_err(|_| {
             CliError::usage(format!("{}: type \"{kind}\" cannot be uploaded", file.display()))
-                .hint("types: javascript, wasm, native")
+                .hint("types: javascript, typescript, wasm, native")
         })
     };
     let kind = args
@@ -89,11 +89,7 @@ pub(super) fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
     }
     let kind = match detect(&bytes, name).map_err(refused)? {
         FileKind::JavaScript => TypeArg::Javascript,
-        FileKind::TypeScript => {
-            let message = format!("{}: TypeScript is not there yet", path.display());
-            let hint = "strip the types first, for example: npx esbuild FILE.ts --outfile=FILE.js";
-            return Err(CliError::other(message).hint(hint));
-        }
+        FileKind::TypeScript => TypeArg::Typescript,
         FileKind::WasmModule | FileKind::WasmComponent | FileKind::Wat => TypeArg::Wasm,
         FileKind::Elf(_) => TypeArg::Native,
     };
@@ -155,6 +151,9 @@ pub(super) fn start_request(
     let mut run_request = nexfile.map_or_else(Map::new, |nexfile| nexfile.request.clone());
     run_request.insert("uri".to_owned(), json!(uploaded.uri));
     run_request.insert("digest".to_owned(), json!(uploaded.digest.to_string()));
+    if kind == TypeArg::Typescript {
+        run_request.insert("language".to_owned(), json!("typescript"));
+    }
     if kind.is_function() && !args.triggers.is_empty() {
         let triggers: Vec<Value> =
             args.triggers.iter().map(|t| trigger(t)).collect::<Result<_, _>>()?;
