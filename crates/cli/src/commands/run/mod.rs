@@ -91,8 +91,8 @@ impl RunArgs {
 enum TypeArg {
     #[value(aliases = ["js", "v8"])]
     Javascript,
-    /// Workloads of type javascript whose types the nexlet takes away
-    #[value(alias = "ts")]
+    // A workload of type javascript, which is what the help lists.
+    #[value(alias = "ts", hide = true)]
     Typescript,
     Wasm,
     Native,
