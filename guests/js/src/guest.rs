@@ -14,7 +14,7 @@ use crate::native;
 const STACK: usize = 512 * 1024;
 
 /// The JavaScript layer, in the order in which its files build on each other.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 14] = [
     ("nex:core.js", include_str!("js/core.js")),
     ("nex:inspect.js", include_str!("js/inspect.js")),
     ("nex:console.js", include_str!("js/console.js")),
@@ -24,8 +24,10 @@ const FILES: [(&str, &str); 12] = [
     ("nex:events.js", include_str!("js/events.js")),
     ("nex:clone.js", include_str!("js/clone.js")),
     ("nex:http.js", include_str!("js/http.js")),
+    ("nex:crypto.js", include_str!("js/crypto.js")),
     ("nex:services.js", include_str!("js/services.js")),
     ("nex:classic.js", include_str!("js/classic.js")),
+    ("nex:fetch.js", include_str!("js/fetch.js")),
     ("nex:dispatch.js", include_str!("js/dispatch.js")),
 ];
 

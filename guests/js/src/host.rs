@@ -6,6 +6,7 @@
 unsafe extern "C" {
     fn log(level: u32, text: *const u8, len: usize);
     fn now() -> f64;
+    fn random(target: *mut u8, len: usize);
     fn reply(body: *const u8, len: usize, headers: *const u8, headers_len: usize, status: u32);
     fn fail(message: *const u8, len: usize, detail: *const u8, detail_len: usize);
     fn host_call(operation: u32, argument: *const u8, len: usize) -> u32;
@@ -33,6 +34,12 @@ pub fn log_lines(level: u32, text: &str) {
 pub fn steady_millis() -> f64 {
     // SAFETY: no memory is involved.
     unsafe { now() }
+}
+
+/// Fills `target` with bytes that nobody can foresee; at most 65,536.
+pub fn fill_random(target: &mut [u8]) {
+    // SAFETY: the host writes within the range.
+    unsafe { random(target.as_mut_ptr(), target.len()) }
 }
 
 /// Answers the call. An empty `headers` is none; otherwise it is a JSON array of pairs.

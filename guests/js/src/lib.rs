@@ -12,6 +12,7 @@
 //! Never: keeps anything of one function for another; a call for every function begins with its image.
 //! The host's side is `crates/runtime/src/javascript`.
 
+mod crypto;
 mod guest;
 mod host;
 mod native;

@@ -9,7 +9,7 @@ use rquickjs::promise::PromiseState;
 use rquickjs::{Array, Ctx, Exception, IntoJs, Object, Persistent, Promise, TypedArray, Value};
 
 use crate::state::STATE;
-use crate::{guest, host, urls};
+use crate::{crypto, guest, host, urls};
 
 type Kept = Persistent<Value<'static>>;
 
@@ -28,7 +28,10 @@ pub fn functions<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     native.set("isServing", Func::from(|| STATE.with(|state| state.is_serving.get())))?;
     native.set("environment", Func::from(environment))?;
     native.set("meta", Func::from(|| String::from_utf8_lossy(&host::meta()).into_owned()))?;
-    native.set("setNextDue", Func::from(|due: f64| STATE.with(|state| state.next_due.set(due))))?;
+    native.set("setNextDue", Func::from(set_next_due))?;
+    native.set("digest", Func::from(crypto::digest))?;
+    native.set("hmac", Func::from(crypto::hmac))?;
+    native.set("randomBytes", Func::from(crypto::random_bytes))?;
     native.set("hold", Func::from(|| count_holds(1)))?;
     native.set("letGo", Func::from(|| count_holds(-1)))?;
     native.set("startOperation", Func::from(start_operation))?;
@@ -84,6 +87,13 @@ pub fn report<'js>(guest: &guest::Guest, ctx: &Ctx<'js>, thrown: Value<'js>) -> 
 
 fn environment() -> String {
     STATE.with(|state| String::from_utf8_lossy(&state.environment.borrow()).into_owned())
+}
+
+fn set_next_due(due: f64, n_timers: u32) {
+    STATE.with(|state| {
+        state.next_due.set(due);
+        state.n_timers.set(n_timers);
+    });
 }
 
 fn count_holds(change: i32) {
@@ -174,17 +184,24 @@ fn decode_utf16<'js>(
     bytes: TypedArray<'js, u8>,
     is_fatal: bool,
     is_stream: bool,
+    is_big_endian: bool,
 ) -> rquickjs::Result<Array<'js>> {
     let bytes = bytes_of(&bytes);
-    let units: Vec<u16> =
-        bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    let n_rest = if is_stream { bytes.len() % 2 } else { 0 };
-    let is_broken = bytes.len() % 2 != n_rest || String::from_utf16(&units).is_err();
-    if is_fatal && is_broken {
+    let unit = if is_big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
+    let mut units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+    let n_odd = bytes.len() % 2;
+    let mut n_rest = if is_stream { n_odd } else { 0 };
+    // The second half of the last character may be in the bytes to come.
+    if is_stream && units.last().is_some_and(|last| (0xd800..0xdc00).contains(last)) {
+        units.pop();
+        n_rest += 2;
+    }
+    let is_cut = n_odd > 0 && !is_stream;
+    if is_fatal && (is_cut || String::from_utf16(&units).is_err()) {
         return Err(Exception::throw_type(&ctx, "the bytes are not valid UTF-16"));
     }
     let mut text = String::from_utf16_lossy(&units);
-    if bytes.len() % 2 != n_rest {
+    if is_cut {
         text.push(char::REPLACEMENT_CHARACTER);
     }
     text_and_rest(&ctx, &text, n_rest)
@@ -210,7 +227,7 @@ fn without_partial_character(bytes: &[u8]) -> (&[u8], usize) {
     (bytes, 0)
 }
 
-fn bytes_of<'a>(array: &'a TypedArray<'_, u8>) -> &'a [u8] {
+pub fn bytes_of<'a>(array: &'a TypedArray<'_, u8>) -> &'a [u8] {
     // SAFETY: every caller is done with the bytes before it calls back into JavaScript.
     unsafe { array.as_bytes() }.unwrap_or_default()
 }

@@ -49,7 +49,7 @@ fn run(guest: &Guest, ctx: &Ctx<'_>, state: &State) -> bool {
         run_jobs(ctx);
         log_rejections(guest, ctx);
         if state.is_answered.get() && state.n_holds.get() == 0 {
-            return state.next_due.get().is_infinite() && state.n_operations.get() == 0;
+            return state.n_timers.get() == 0 && state.n_operations.get() == 0;
         }
         let due = state.next_due.get();
         if due <= host::steady_millis() {

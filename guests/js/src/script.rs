@@ -164,11 +164,7 @@ fn refused<'js>(guest: &Guest, ctx: &Ctx<'js>, file: &File<'_>, thrown: Value<'j
     let Some((line, column)) = place(&detail, file.name) else {
         return Refused { message: format!("{}: {message}", file.name), detail };
     };
-    let marked = mark(file.source, line, column);
-    Refused {
-        message: format!("{}:{line}:{column}: {message}", file.name),
-        detail: if marked.is_empty() { detail } else { format!("{marked}\n{detail}") },
-    }
+    Refused { message: format!("{}:{line}:{column}: {message}", file.name), detail }
 }
 
 /// Line and column of the first frame in `file`.
@@ -177,23 +173,6 @@ fn place(stack: &str, file: &str) -> Option<(usize, usize)> {
     let mut numbers = rest.split(|c: char| !c.is_ascii_digit());
     let line = numbers.next()?.parse().ok()?;
     Some((line, numbers.next().and_then(|column| column.parse().ok()).unwrap_or(1)))
-}
-
-/// The source line with a caret below the column.
-fn mark(source: &[u8], line: usize, column: usize) -> String {
-    const MAX_LINE: usize = 200;
-    let text = String::from_utf8_lossy(source);
-    let Some(line) = line.checked_sub(1).and_then(|index| text.lines().nth(index)) else {
-        return String::new();
-    };
-    // Bundles have lines of any length: what is shown is the part around the place.
-    let skipped =
-        if line.chars().count() > MAX_LINE { column.saturating_sub(MAX_LINE / 2) } else { 0 };
-    let shown: String = line.chars().skip(skipped).take(MAX_LINE).collect();
-    let before = column.saturating_sub(1 + skipped).min(MAX_LINE);
-    let indent: String =
-        shown.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    format!("{shown}\n{indent}^")
 }
 
 /// Whether a line begins as only those of modules do.

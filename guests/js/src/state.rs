@@ -23,6 +23,8 @@ pub struct State {
     pub origin: Cell<f64>,
     /// The steady clock at which the first timer is due.
     pub next_due: Cell<f64>,
+    /// Timers that the function set and that are not done; those of signals do not count.
+    pub n_timers: Cell<u32>,
     /// Host operations that are not done.
     pub n_operations: Cell<u32>,
     /// Promises given to `waitUntil` that are not settled.
@@ -40,6 +42,7 @@ impl State {
             is_serving: Cell::new(false),
             origin: Cell::new(0.0),
             next_due: Cell::new(f64::INFINITY),
+            n_timers: Cell::new(0),
             n_operations: Cell::new(0),
             n_holds: Cell::new(0),
             is_answered: Cell::new(false),

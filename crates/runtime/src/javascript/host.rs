@@ -21,6 +21,9 @@ use crate::limits::{Limited, Limits};
 /// First status of a Web `Response` that makes it an error reply.
 const FIRST_ERROR_STATUS: u32 = 400;
 
+/// Random bytes of one request, as the web platform bounds them.
+const MAX_RANDOM: u32 = 65_536;
+
 #[derive(Debug)]
 pub(crate) struct State {
     limits: Limits,
@@ -140,6 +143,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     linker.func_wrap("nex", "log", log)?;
     linker.func_wrap("nex", "reply", reply)?;
     linker.func_wrap("nex", "fail", fail)?;
+    linker.func_wrap("nex", "random", random)?;
     linker.func_wrap("nex", "host_call", host_call)?;
     linker.func_wrap("nex", "host_take", host_take)?;
     linker.func_wrap("nex", "call_meta", call_meta)?;
@@ -185,6 +189,21 @@ pub(crate) fn stack_pointer(
         wasmtime::bail!("the guest exports no stack pointer");
     };
     Ok(usize::try_from(value)?)
+}
+
+/// Fills a range with random bytes that nobody can foresee. They must not become part of an image.
+fn random(mut caller: Caller<'_, State>, target: u32, len: u32) -> wasmtime::Result<()> {
+    let (memory, state) = split(&mut caller)?;
+    if state.is_loading {
+        wasmtime::bail!("the guest drew random bytes while it loaded a script");
+    }
+    let address = usize::try_from(target)?;
+    let end = address.checked_add(usize::try_from(len.min(MAX_RANDOM))?);
+    let Some(target) = end.and_then(|end| memory.get_mut(address..end)) else {
+        wasmtime::bail!("the guest pointed outside of its memory");
+    };
+    rand::fill(target);
+    Ok(())
 }
 
 fn log(mut caller: Caller<'_, State>, level: u32, text: u32, len: u32) -> wasmtime::Result<()> {

@@ -35,18 +35,23 @@
     return { message: message === "" ? name : `${name}: ${message}`, frames: frames.join("\n") };
   };
 
-  // Message and stack of an error and of its causes, as they are logged.
-  internals.report = (thrown) => {
+  const MAX_RELATED = 8;
+
+  // An error, its causes, and what an AggregateError holds.
+  const detailOf = (thrown, seen) => {
     const { message, frames } = internals.describe(thrown);
     let detail = frames ? `${message}\n${frames}` : message;
-    let cause = thrown instanceof Error ? thrown.cause : undefined;
-    for (let n = 0; cause !== undefined && n < 8; n++) {
-      const inner = internals.describe(cause);
-      detail += `\ncaused by ${inner.message}${inner.frames ? `\n${inner.frames}` : ""}`;
-      cause = cause instanceof Error ? cause.cause : undefined;
+    if (!(thrown instanceof Error) || seen.size >= MAX_RELATED || seen.has(thrown)) return detail;
+    seen.add(thrown);
+    if (thrown.cause !== undefined) detail += `\ncaused by ${detailOf(thrown.cause, seen)}`;
+    if (thrown instanceof AggregateError) {
+      for (const error of [...thrown.errors].slice(0, MAX_RELATED)) detail += `\nwith ${detailOf(error, seen)}`;
     }
-    return [message.toWellFormed(), detail.toWellFormed()];
+    return detail;
   };
+
+  // Message and stack of an error, as they are logged.
+  internals.report = (thrown) => [internals.describe(thrown).message.toWellFormed(), detailOf(thrown, new Set()).toWellFormed()];
 
   internals.atCall = (what) => {
     if (!native.isServing()) {

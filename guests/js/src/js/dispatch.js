@@ -23,7 +23,7 @@
 
   // Of the call that runs; what the host knows of it is asked for only when the function looks.
   let call = 0;
-  let current, parsed, headers;
+  let current, parsed, headers, signal;
   const message = () => (parsed ??= JSON.parse(native.meta()));
   internals.currentHeaders = () => (headers ??= internals.headersOfMessage(message().headers));
 
@@ -50,6 +50,11 @@
       return trigger.type === "subject" ? { type: "subject", subject } : trigger;
     }
     get deadline() { return new Date(this.#message().deadline); }
+    // Shortly before the guest is stopped, so that there is time to end well.
+    get signal() {
+      const left = this.#message().deadline - Date.now();
+      return (signal ??= AbortSignal.timeout(left - Math.min(100, left / 10)));
+    }
     get env() { return env(); }
     get log() { return log; }
     get kv() { return internals.services.kv; }
@@ -96,8 +101,9 @@
   internals.invoke = (subject, payload) => {
     call++;
     current = payload;
-    parsed = headers = undefined;
+    parsed = headers = signal = undefined;
     internals.resetConsole();
+    internals.dropBackground();
     Object.setPrototypeOf(payload, payloadPrototype);
     let value;
     try {

@@ -20,14 +20,14 @@
 
   const LABELS = {
     "utf-8": "utf-8", "utf8": "utf-8", "unicode-1-1-utf-8": "utf-8",
-    "utf-16le": "utf-16le", "utf-16": "utf-16le", "ucs-2": "utf-16le", "unicode": "utf-16le",
+    "utf-16be": "utf-16be", "unicodefffe": "utf-16be", "utf-16le": "utf-16le", "utf-16": "utf-16le", "ucs-2": "utf-16le", "unicode": "utf-16le",
   };
 
   class TextDecoder {
     #encoding; #fatal; #ignoreBOM; #rest = new Uint8Array(0); #begun = false;
     constructor(label = "utf-8", { fatal = false, ignoreBOM = false } = {}) {
       this.#encoding = LABELS[String(label).trim().toLowerCase()];
-      if (this.#encoding === undefined) throw new RangeError(`encoding ${label} is not supported (utf-8 and utf-16le are)`);
+      if (this.#encoding === undefined) throw new RangeError(`encoding ${label} is not supported (utf-8, utf-16le and utf-16be are)`);
       this.#fatal = Boolean(fatal);
       this.#ignoreBOM = Boolean(ignoreBOM);
     }
@@ -44,7 +44,7 @@
         bytes = joined;
       }
       const decode = this.#encoding === "utf-8" ? native.decode : native.decodeUtf16;
-      let [text, n_rest] = decode(bytes, this.#fatal, Boolean(stream));
+      let [text, n_rest] = decode(bytes, this.#fatal, Boolean(stream), this.#encoding === "utf-16be");
       this.#rest = bytes.slice(bytes.length - n_rest);
       if (!this.#begun && !this.#ignoreBOM && text.charCodeAt(0) === 0xfeff) text = text.slice(1);
       this.#begun = stream && (this.#begun || text !== "");

@@ -73,7 +73,7 @@
     static abort(reason) { const signal = new AbortSignal(); signal.#abort(reason); return signal; }
     static timeout(delay) {
       const signal = new AbortSignal();
-      setTimeout(() => signal.#abort(new DOMException("the operation timed out", "TimeoutError")), delay);
+      internals.startBackground("AbortSignal.timeout", () => signal.#abort(new DOMException("the operation timed out", "TimeoutError")), delay);
       return signal;
     }
     static any(signals) {

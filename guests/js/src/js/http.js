@@ -61,6 +61,8 @@
     return [native.encode(String(body).toWellFormed()), `${type};charset=UTF-8`];
   };
 
+  internals.extractBody = extract;
+
   class Response {
     #bytes; #used = false; #status; #statusText; #headers;
     constructor(body, { status = 200, statusText = "", headers } = {}) {
@@ -81,6 +83,9 @@
     get status() { return this.#status; }
     get statusText() { return this.#statusText; }
     get ok() { return this.#status < 300; }
+    get type() { return "default"; }
+    get redirected() { return false; }
+    get url() { return ""; }
     get headers() { return this.#headers; }
     get bodyUsed() { return this.#used; }
     #take() {

@@ -168,6 +168,7 @@
     const keys = Object.keys(value).filter((key) => !(kind.indexed && /^\d+$/.test(key)));
     const symbols = Object.getOwnPropertySymbols(value).filter((key) => Object.prototype.propertyIsEnumerable.call(value, key));
     const extra = kind.error && Object.hasOwn(value, "cause") ? ["cause"] : [];
+    if (kind.error && value instanceof AggregateError) extra.push("errors");
     return [...keys.filter((key) => !kind.error || (key !== "stack" && key !== "message")), ...symbols, ...extra];
   };
 

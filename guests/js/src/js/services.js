@@ -195,17 +195,4 @@
     }
     return { status: answer.status, url: answer.url, headers: answer.headers, body: bytes };
   };
-
-  if (globalThis.fetch === undefined) {
-    const fetch = async (url, { method = "GET", headers, body, redirect, signal } = {}) => {
-      internals.atCall("fetch");
-      const bytes = body === undefined || body === null ? undefined : internals.toBytes(body instanceof URLSearchParams ? String(body) : body);
-      const answer = await internals.send({ method: String(method).toUpperCase(), url, headers: pairsOf(headers), body: bytes, redirect, signal });
-      const hasBody = ![204, 205, 304].includes(answer.status);
-      const response = new Response(hasBody ? answer.body : null, { status: answer.status, headers: answer.headers });
-      internals.define({ url: answer.url }, response);
-      return response;
-    };
-    internals.define({ fetch });
-  }
 }

@@ -6,19 +6,26 @@
   const timers = new Map();
   const queue = []; // By time; those of the same time in the order in which they were set.
   let lastId = 0;
+  let n_background = 0; // Timers of signals, which are nobody's leftover.
+
+  const tell = () => native.setNextDue(queue.length > 0 ? queue[0].due : Infinity, queue.length - n_background);
 
   const enqueue = (timer) => {
     let index = queue.length;
     while (index > 0 && queue[index - 1].due > timer.due) index--;
     queue.splice(index, 0, timer);
-    native.setNextDue(queue[0].due);
+    if (timer.isBackground) n_background++;
+    tell();
   };
 
   const forget = (timer) => {
     timers.delete(timer.id);
     const index = queue.indexOf(timer);
-    if (index >= 0) queue.splice(index, 1);
-    native.setNextDue(queue.length > 0 ? queue[0].due : Infinity);
+    if (index >= 0) {
+      queue.splice(index, 1);
+      if (timer.isBackground) n_background--;
+    }
+    tell();
   };
 
   const start = (what, callback, delay, args, repeats) => {
@@ -30,6 +37,19 @@
     timers.set(timer.id, timer);
     enqueue(timer);
     return timer.id;
+  };
+
+  internals.startBackground = (what, callback, delay) => {
+    internals.atCall(what);
+    const wait = Math.min(Math.max(0, Number(delay) || 0), MAX_DELAY);
+    const timer = { id: ++lastId, callback, args: [], wait, repeats: false, isBackground: true, due: native.now() + wait };
+    timers.set(timer.id, timer);
+    enqueue(timer);
+  };
+
+  // What the signals of the call before wait for is nothing to this one.
+  internals.dropBackground = () => {
+    if (n_background > 0) for (const timer of queue.filter((timer) => timer.isBackground)) forget(timer);
   };
 
   const stop = (id) => {
@@ -87,6 +107,6 @@
 
   const random = () => { internals.atCall("Math.random"); return native.random(); };
   internals.define({ random }, Math);
-  const performance = { now: () => native.now() - native.origin(), get timeOrigin() { return Date.now() - performance.now(); } };
+  const performance = { now: () => (native.isServing() ? native.now() - native.origin() : 0), get timeOrigin() { return Date.now() - performance.now(); } };
   internals.define({ performance });
 }
