@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Up(Box<up::UpArgs>),
     /// Deploy a file: JavaScript, WebAssembly or a static program
     #[command(visible_aliases = ["devrun", "yeet"])]
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Send one request to a function, by name or subject, and print the reply
     Call(call::CallArgs),
     /// List workloads

@@ -61,6 +61,7 @@ impl Core {
     /// Compiles an artifact on a blocking thread: the caller's thread has guests to run. Text is
     /// translated first.
     pub(crate) async fn compile(self: &Arc<Self>, source: Bytes) -> Result<Code, Refusal> {
+        let what = shape::name_of(&source);
         let core = Arc::clone(self);
         let (wasm, found) = blocking(move || {
             let wasm = Bytes::from(shape::to_binary(&source)?.into_owned());
@@ -73,7 +74,9 @@ impl Core {
         }
         // Whoever waits here waits without a thread, and stops when its deploy is given up.
         let turn = match self.cache.compiler() {
-            Some(compiler) => Some(compiler.turn().await.map_err(|error| refusal(&error.into()))?),
+            Some(compiler) => {
+                Some(compiler.turn().await.map_err(|error| refusal(what, &error.into()))?)
+            }
             None => None,
         };
         let core = Arc::clone(self);
@@ -82,7 +85,7 @@ impl Core {
             drop(turn);
             compiled
         });
-        compiled.await?.map_err(|error| refusal(&error))
+        compiled.await?.map_err(|error| refusal(what, &error))
     }
 
     pub(crate) fn remember(&self, guest: &Arc<dyn Guest>) {
@@ -134,13 +137,13 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| Refusal::new(format!("compiler died: {error}")))
 }
 
-fn refusal(error: &wasmtime::Error) -> Refusal {
+fn refusal(what: &str, error: &wasmtime::Error) -> Refusal {
     match error.downcast_ref::<NotCompiled>() {
         Some(NotCompiled { sentence, detail: Some(detail) }) => {
             Refusal::new(sentence).with_detail(detail)
         }
         Some(NotCompiled { sentence, detail: None }) => Refusal::new(sentence),
-        None => Refusal::new(format!("the module does not compile: {}", error.root_cause()))
+        None => Refusal::new(format!("the {what} does not compile: {}", error.root_cause()))
             .with_detail(format!("{error:?}")),
     }
 }

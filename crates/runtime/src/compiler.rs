@@ -91,7 +91,7 @@ impl Compiler {
             helper_is_gone()
         })?;
         self.lines().push(line);
-        outcome.into_result()
+        outcome.into_result(shape::name_of(wasm))
     }
 
     fn lines(&self) -> std::sync::MutexGuard<'_, Vec<Line>> {
@@ -129,13 +129,13 @@ pub fn compile_file(input: &Path, cache: &Path) -> Result<(), String> {
 }
 
 impl Outcome {
-    fn into_result(self) -> Result<(), NotCompiled> {
+    fn into_result(self, what: &str) -> Result<(), NotCompiled> {
         match self {
             Self::Compiled => Ok(()),
             Self::Invalid(said) => {
                 let (message, detail) = said.split_once('\n').unwrap_or((&said, ""));
                 let detail = (!detail.is_empty()).then(|| detail.to_owned());
-                let sentence = format!("the module does not compile: {message}");
+                let sentence = format!("the {what} does not compile: {message}");
                 Err(NotCompiled { sentence, detail })
             }
             Self::Refused(sentence) => Err(failed(sentence)),

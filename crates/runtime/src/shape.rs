@@ -36,6 +36,11 @@ pub(crate) fn to_binary(source: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     Ok(binary)
 }
 
+/// What people call `wasm`.
+pub(crate) fn name_of(wasm: &[u8]) -> &'static str {
+    if is_component(wasm) { "component" } else { "module" }
+}
+
 /// Whether binary wasm is a component; everything else is taken for a core module.
 pub(crate) fn is_component(binary: &[u8]) -> bool {
     binary.strip_prefix(MAGIC).is_some_and(|rest| rest.starts_with(COMPONENT))

@@ -94,7 +94,7 @@ async fn questions_end_with_answers_a_count_a_stall_or_nobody() {
         });
     }
     let mut silent = harness.client.subscribe("silent").await.unwrap();
-    harness.client.flush().await.unwrap();
+    assert!(nex_bus::round_trip(&harness.client, SOON).await);
     let answer = messaging.request("who", vec![], "?".into(), SOON).await.unwrap();
     assert!(answer.payload.ends_with(b"?"));
     let nobody = messaging.request("nobody", vec![], Bytes::new(), SOON).await.unwrap_err();

@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(10);
 async fn messages_wait_for_a_place_and_are_never_refused() {
     let (harness, jetstream) = with_streams().await;
     let limits = json!({ "concurrency": 2, "queue": 0 });
-    let workload = harness.deploy("slow 5", "x", with(stream_trigger(json!({})), limits)).await;
+    let workload = harness.deploy("slow 5", "x", with(&stream_trigger(&json!({})), &limits)).await;
     send(&jetstream, 40).await;
     until(&jetstream, (40, 0, 0)).await;
     assert_eq!(harness.engine.ran.load(Ordering::SeqCst), 40);
@@ -29,8 +29,8 @@ async fn messages_wait_for_a_place_and_are_never_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_processed_goes_to_the_dead_letter_with_its_origin() {
     let (harness, jetstream) = with_streams().await;
-    let trigger = stream_trigger(json!({ "max_deliver": 2, "dead_letter": "dead.x" }));
-    let workload = harness.deploy("fail no", "x", with(trigger, json!({}))).await;
+    let trigger = stream_trigger(&json!({ "max_deliver": 2, "dead_letter": "dead.x" }));
+    let workload = harness.deploy("fail no", "x", with(&trigger, &json!({}))).await;
     let mut headers = HeaderMap::new();
     headers.insert("Mine", "kept");
     headers.insert("Nats-Msg-Id", "original");
@@ -62,8 +62,8 @@ async fn what_cannot_be_processed_goes_to_the_dead_letter_with_its_origin() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_letter_that_no_stream_takes_keeps_the_message() {
     let (harness, jetstream) = with_streams().await;
-    let trigger = stream_trigger(json!({ "max_deliver": 1, "dead_letter": "nowhere" }));
-    let start = with(trigger, json!({}));
+    let trigger = stream_trigger(&json!({ "max_deliver": 1, "dead_letter": "nowhere" }));
+    let start = with(&trigger, &json!({}));
     let started = harness.try_deploy(crate::harness::request("fail no", "x", start)).await.unwrap();
     assert!(started.warnings.iter().any(|w| w.contains("nowhere")), "{:?}", started.warnings);
     send(&jetstream, 1).await;
@@ -80,15 +80,15 @@ async fn a_dead_letter_that_no_stream_takes_keeps_the_message() {
 async fn a_stop_gives_back_what_it_cut_off_and_keeps_the_position() {
     let (harness, jetstream) =
         with_streams_on(Harness::on(NatsServer::options(), Duration::from_millis(200)).await).await;
-    let held = harness.deploy("hold", "x", with(stream_trigger(json!({})), json!({}))).await;
+    let held = harness.deploy("hold", "x", with(&stream_trigger(&json!({})), &json!({}))).await;
     send(&jetstream, 1).await;
     harness.until_running(1).await;
     held.stop().await;
     held.ended().await;
-    let next = harness.deploy("echo", "x", with(stream_trigger(json!({})), json!({}))).await;
+    let next = harness.deploy("echo", "x", with(&stream_trigger(&json!({})), &json!({}))).await;
     until(&jetstream, (1, 0, 0)).await;
-    let trigger = stream_trigger(json!({ "deliver": "all" }));
-    let more = with(trigger, json!({}));
+    let trigger = stream_trigger(&json!({ "deliver": "all" }));
+    let more = with(&trigger, &json!({}));
     let again = harness.try_deploy(crate::harness::request("echo", "x", more)).await.unwrap();
     let said = again.warnings.join("\n");
     assert!(said.contains("nex_default_probe") && said.contains("goes on where it is"), "{said}");
@@ -187,13 +187,13 @@ async fn with_streams_on(harness: Harness) -> (Harness, jetstream::Context) {
     (harness, jetstream)
 }
 
-fn stream_trigger(more: Value) -> Value {
+fn stream_trigger(more: &Value) -> Value {
     let mut trigger = json!({ "type": "stream", "stream": "IN" });
     trigger.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     trigger
 }
 
-fn with(trigger: Value, limits: Value) -> Value {
+fn with(trigger: &Value, limits: &Value) -> Value {
     json!({ "triggers": [trigger], "limits": limits })
 }
 

@@ -80,14 +80,14 @@ impl SigningKey {
             patterns.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let granted = self.policy.of(namespace);
-        let mut publish = granted.map(|granted| texts(&granted.publish)).unwrap_or_default();
+        let publish = granted.map(|granted| texts(&granted.publish)).unwrap_or_default();
         if !is_function(request) {
             let subscribe = granted.map(|granted| texts(&granted.subscribe)).unwrap_or_default();
             return permissions::workload(namespace, INBOX, publish, subscribe, None);
         }
         let services = function(request).and_then(|function| function.host_services);
         let granted = granted.map(|granted| granted.publish.as_slice()).unwrap_or_default();
-        let publish = host_services::publish(request, services.as_ref(), granted);
+        let mut publish = host_services::publish(request, services.as_ref(), granted);
         let inbox = format!("{}.>", workload_inbox(workload_id));
         publish.extend(triggers::jetstream(request));
         let subscribe = texts(&triggers::subscribed(request));
