@@ -76,6 +76,13 @@ pub(crate) fn load(path: &Path) -> Result<Nexfile, CliError> {
     Ok(Nexfile { path, ..nexfile })
 }
 
+/// Whether a file with this name is taken for a Nexfile: `Nexfile`, and whatever ends in `.yaml` or `.yml`,
+/// since nothing that runs does.
+pub(crate) fn is_called_so(path: &Path) -> bool {
+    let ends_so = |ending: &std::ffi::OsStr| ending == "yaml" || ending == "yml";
+    path.file_name().is_some_and(|name| name == NAME) || path.extension().is_some_and(ends_so)
+}
+
 /// Whether a folder has one.
 pub(crate) fn is_in(folder: &Path) -> bool {
     folder.join(NAME).is_file()

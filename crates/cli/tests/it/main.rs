@@ -2,13 +2,12 @@
 //!
 //! 1. The journeys, one file each, by their numbers.
 //! 2. Bad input is refused with an exit code, a sentence and a hint (`refused`, `failing_calls`, `up_refused`).
-//! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`).
-//! 4. What runs outlives its node, and secrets are nobody else's (`j30_state`, `j36_restored`, `state*`, `secrets`).
-//! 5. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
 //! 3. Nothing is lost when NATS, a nexlet, the node or the managed server goes away (`outage`, `killed`, J30,
 //!    J37), or when node and nexlets are replaced (`upgrade`).
-//! 4. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
-//! 5. Settings, identities and the noun verbs: `configuration`, `identity`, `nouns`.
+//! 4. What runs outlives its node, and secrets are nobody else's (`j30_state`, `j36_restored`, `state*`, `secrets`).
+//! 5. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
+//! 6. Settings, identities and the noun verbs: `configuration`, `identity`, `nouns`.
+//! 7. The examples run, and the guide's commands print what the guide says (`examples`, `guide`).
 //!
 //! Callers of functions speak through async-nats, never through our own client.
 
@@ -26,12 +25,14 @@ mod control_nexlets;
 mod control_register;
 mod control_remote;
 mod control_shared;
+mod examples;
 mod failing_calls;
 mod feeds;
 mod floods;
 mod foreign;
 mod go_nexlet;
 mod guests;
+mod guide;
 mod identity;
 mod j01_newcomer;
 mod j02_nodes;

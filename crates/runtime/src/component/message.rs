@@ -4,7 +4,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use nex_functions::runtime::{Call, CallError, Reply};
+use nex_functions::runtime::{Call, CallError, Operation, Reply, Stimulus};
 
 use super::bindings::exports::nex::function::handler;
 use super::bindings::nex::function::types;
@@ -21,8 +21,46 @@ pub(super) fn message(call: &Call) -> handler::Message {
         payload: call.payload.to_vec(),
         headers: headers_in(&call.headers),
         reply: call.reply.clone(),
-        trigger: types::Trigger::Subject,
+        trigger: trigger(&call.stimulus),
         deadline: unix_millis(call.deadline),
+    }
+}
+
+fn trigger(stimulus: &Stimulus) -> types::Trigger {
+    match stimulus {
+        Stimulus::Subject => types::Trigger::Subject,
+        Stimulus::Stream { stream, sequence, delivery } => {
+            types::Trigger::Stream(types::StreamTrigger {
+                name: stream.clone(),
+                sequence: *sequence,
+                delivery: *delivery,
+            })
+        }
+        Stimulus::KeyValue { bucket, key, revision, operation } => {
+            types::Trigger::KeyValue(types::KeyValueTrigger {
+                bucket: bucket.clone(),
+                key: key.clone(),
+                revision: *revision,
+                operation: operation_of(*operation),
+            })
+        }
+        Stimulus::Object { bucket, name, operation } => {
+            types::Trigger::Object(types::ObjectTrigger {
+                bucket: bucket.clone(),
+                name: name.clone(),
+                operation: operation_of(*operation),
+            })
+        }
+        Stimulus::Schedule { at } => types::Trigger::Schedule(types::ScheduleTrigger {
+            scheduled: u64::try_from(at.as_millisecond()).unwrap_or_default(),
+        }),
+    }
+}
+
+fn operation_of(operation: Operation) -> types::Operation {
+    match operation {
+        Operation::Put => types::Operation::Put,
+        Operation::Delete => types::Operation::Delete,
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) use replace::under_lease;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RunArgs {
-    /// The file to deploy, or a folder with a Nexfile [default: the current folder]
+    /// The file to deploy, a Nexfile (*.yaml), or a folder with one [default: the current folder]
     file: Option<PathBuf>,
     /// Environment of the workload
     #[arg(value_name = "KEY=VALUE")]

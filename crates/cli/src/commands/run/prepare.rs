@@ -19,7 +19,7 @@ use crate::nexfile;
 /// What a Nexfile says, when a folder or nothing was named; what was typed wins over it.
 pub(super) fn with_nexfile(args: RunArgs) -> Result<RunArgs, CliError> {
     let named = args.file.clone().unwrap_or_else(|| PathBuf::from("."));
-    let is_nexfile = named.file_name().is_some_and(|name| name == nexfile::NAME);
+    let is_nexfile = nexfile::is_called_so(&named);
     if !named.is_dir() && !is_nexfile {
         return Ok(args);
     }
