@@ -6,6 +6,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::turns::{Party, Turns};
@@ -54,14 +55,23 @@ impl GuestThreads {
         &self.runtime.handle
     }
 
-    /// Starts a call, which goes on whenever it is its party's turn. Calls alone are not in the table of tasks, whose locks all functions
-    /// would share: the gate of their function counts them, and its owner sees them to their end.
-    pub(crate) fn spawn_call(
-        &self,
-        party: &Party,
-        call: impl Future<Output = ()> + Send + 'static,
-    ) {
-        self.runtime.turns.spawn(party.clone(), Box::pin(call));
+    /// Starts a call. What ends at its first poll, as most do, is a plain task; what goes on after it goes
+    /// on whenever it is its party's turn, and so does everything while others wait for theirs.
+    /// Calls alone are not in the table of tasks, whose locks all functions would share: the gate of their
+    /// function counts them, and its owner sees them to their end.
+    pub(crate) fn spawn_call(&self, party: &Party, call: BoxFuture<'static, ()>) {
+        let turns = Arc::clone(&self.runtime.turns);
+        let party = party.clone();
+        if turns.is_busy() {
+            turns.spawn(party, call);
+            return;
+        }
+        self.runtime.handle.spawn(async move {
+            let mut call = call;
+            if futures::poll!(&mut call).is_pending() {
+                turns.spawn(party, call);
+            }
+        });
     }
 }
 

@@ -15,7 +15,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -107,6 +107,8 @@ impl<T> Ready<T> {
 #[derive(Debug)]
 pub(crate) struct Turns {
     state: Mutex<State>,
+    /// Turns that stand in line, for a look without the lock.
+    n_ready: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -135,7 +137,7 @@ impl Turns {
     /// Starts `n` runners on `handle`; they end with its runtime.
     pub(crate) fn start(handle: &Handle, n: usize) -> Arc<Self> {
         let state = State { ready: Ready::new(), idle: Vec::new() };
-        let turns = Arc::new(Self { state: Mutex::new(state) });
+        let turns = Arc::new(Self { state: Mutex::new(state), n_ready: AtomicUsize::new(0) });
         for _ in 0..n {
             handle.spawn(Runner(Arc::clone(&turns)));
         }
@@ -149,9 +151,15 @@ impl Turns {
         self.queue(Arc::new(turn));
     }
 
+    /// Whether somebody waits for a turn.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.n_ready.load(Ordering::Relaxed) > 0
+    }
+
     /// Drops what is ready; nothing polls it any more.
     pub(crate) fn clear(&self) {
         let ready = std::mem::replace(&mut self.state().ready, Ready::new());
+        self.n_ready.store(0, Ordering::Relaxed);
         drop(ready);
     }
 
@@ -160,6 +168,7 @@ impl Turns {
         let runner = {
             let mut state = self.state();
             state.ready.push(&party, turn);
+            self.n_ready.fetch_add(1, Ordering::Relaxed);
             state.idle.pop()
         };
         if let Some(runner) = runner {
@@ -171,6 +180,9 @@ impl Turns {
     fn next(&self, runner: &Waker) -> Option<Arc<Turn>> {
         let mut state = self.state();
         let turn = state.ready.pop();
+        if turn.is_some() {
+            self.n_ready.fetch_sub(1, Ordering::Relaxed);
+        }
         if turn.is_none() && !state.idle.iter().any(|waker| waker.will_wake(runner)) {
             state.idle.push(runner.clone());
         }

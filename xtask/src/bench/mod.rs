@@ -70,33 +70,62 @@ struct Candidate {
     name: &'static str,
     title: &'static str,
     file: &'static str,
+    /// Where it is not the default of its kind.
+    instances: Option<&'static str>,
     /// The most that its sequential p50 may be, as a multiple of the plain responder's.
     sequential: Option<f64>,
     /// The least that its throughput may be, likewise.
-    throughput: f64,
+    throughput: Option<f64>,
 }
 
-const CANDIDATES: [Candidate; 3] = [
+const CANDIDATES: [Candidate; 6] = [
     Candidate {
         name: "reactor",
         title: "wasm reactor, reused",
         file: "reactor.wat",
+        instances: None,
         sequential: Some(1.15),
-        throughput: 0.9,
+        throughput: Some(0.9),
+    },
+    Candidate {
+        name: "component-reused",
+        title: "component, reused",
+        file: "component-rust.wasm",
+        instances: Some("reuse"),
+        sequential: Some(1.15),
+        throughput: Some(0.9),
+    },
+    Candidate {
+        name: "component-fresh",
+        title: "component, fresh",
+        file: "component-rust.wasm",
+        instances: None,
+        sequential: None,
+        throughput: Some(0.65),
     },
     Candidate {
         name: "command",
         title: "WASI p1 command, fresh",
         file: "wasm-echo.wasm",
+        instances: None,
         sequential: None,
-        throughput: 0.55,
+        throughput: Some(0.55),
     },
     Candidate {
-        name: "javascript",
+        name: "javascript-reused",
         title: "JavaScript, reused",
         file: "echo.js",
+        instances: None,
         sequential: Some(1.2),
-        throughput: 0.85,
+        throughput: Some(0.85),
+    },
+    Candidate {
+        name: "javascript-fresh",
+        title: "JavaScript, fresh",
+        file: "echo.js",
+        instances: Some("fresh"),
+        sequential: None,
+        throughput: None,
     },
 ];
 
@@ -165,7 +194,7 @@ async fn measure_all(server: &NatsServer, nex: &Nex, args: &Args) -> anyhow::Res
 
     let candidates: Vec<&Candidate> = CANDIDATES.iter().filter(|it| args.is_wanted(it)).collect();
     for candidate in &candidates {
-        deploy(nex, &candidate.file(), candidate.name, &candidate.subject()).await?;
+        deploy_candidate(nex, candidate).await?;
         let first = client.request(candidate.subject(), measure::payload()).await?;
         let error = first.headers.as_ref().and_then(|headers| headers.get("Nats-Service-Error"));
         ensure!(error.is_none(), "{} answers with an error: {error:?}", candidate.name);
@@ -264,6 +293,23 @@ async fn first_answer(client: &async_nats::Client, subject: &str) -> anyhow::Res
     });
     asked.await?;
     Ok(Instant::now())
+}
+
+async fn deploy_candidate(nex: &Nex, candidate: &Candidate) -> anyhow::Result<()> {
+    let Some(instances) = candidate.instances else {
+        return deploy(nex, &candidate.file(), candidate.name, &candidate.subject()).await;
+    };
+    let nexfile = serde_json::json!({
+        "name": candidate.name,
+        "file": candidate.file(),
+        "triggers": [candidate.subject()],
+        "start_request": { "instances": instances },
+    });
+    let path = nex.work_dir().join(format!("{}.yaml", candidate.name));
+    std::fs::write(&path, nexfile.to_string())?;
+    let output = nex.run(&["run", &path.to_string_lossy()]).await;
+    ensure!(output.code == 0, "{output}");
+    Ok(())
 }
 
 async fn deploy(nex: &Nex, file: &str, name: &str, subject: &str) -> anyhow::Result<()> {

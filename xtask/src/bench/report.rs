@@ -46,7 +46,7 @@ pub(super) struct Function {
     sequential_ratio: Spread,
     sequential_target: Option<f64>,
     throughput_ratio: Spread,
-    throughput_target: f64,
+    throughput_target: Option<f64>,
 }
 
 /// A median with the smallest and the largest value.
@@ -177,8 +177,9 @@ impl fmt::Display for Report {
         )?;
         for function in &self.functions {
             let ratio = function.throughput_ratio;
-            let least = function.throughput_target;
-            let target = format!("≥ {least} {}", tick(ratio.median >= least));
+            let target = function.throughput_target.map_or_else(String::new, |least| {
+                format!("≥ {least} {}", tick(ratio.median >= least))
+            });
             let (own, plain) = (function.per_second, function.plain_per_second);
             writeln!(
                 f,
