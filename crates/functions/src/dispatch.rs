@@ -283,7 +283,7 @@ impl Dispatcher {
         let mut running = AssertUnwindSafe(self.guest.call(call)).catch_unwind();
         // A call that ends at once needs neither timer nor signal.
         if let Poll::Ready(ended) = futures::poll!(&mut running) {
-            return Some(outcome_of(ended));
+            return Some(given(&mut listener).map_or_else(|| outcome_of(ended), Ok));
         }
         let mut is_answered = false;
         let mut overtime = pin!(tokio::time::sleep_until((deadline + OVERTIME).into()));
@@ -299,7 +299,10 @@ impl Dispatcher {
                 () = &mut overtime => break Err(CallError::DeadlinePassed.into()),
             }
         };
-        (!is_answered).then_some(outcome)
+        if is_answered {
+            return None;
+        }
+        Some(given(&mut listener).map_or(outcome, Ok))
     }
 
     fn failed(&self, caller: &Caller, message: &Message, failure: &Failure) -> Option<Answer> {
@@ -441,6 +444,11 @@ async fn early<'a>(listener: &mut Option<Listener<'a>>) -> Option<(Reply, Listen
         }
         None => None,
     }
+}
+
+/// A reply that was given in the very poll that ended the call.
+fn given(listener: &mut Option<Listener<'_>>) -> Option<Reply> {
+    listener.as_mut()?.early_reply.try_recv().ok()
 }
 
 fn outcome_of(ended: std::thread::Result<Result<Reply, CallError>>) -> Result<Reply, Failure> {

@@ -165,7 +165,12 @@ fn reply_headers(reply: &Reply) -> HeaderMap {
     if reply.headers.is_empty() && reply.error_status.is_none() {
         return HeaderMap::new();
     }
-    let mut headers = header_map(&reply.headers);
+    let mut headers = HeaderMap::new();
+    for (name, values) in header_map(&reply.headers).iter() {
+        if !nex_types::is_order_to_server(name.as_ref()) {
+            values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
+        }
+    }
     if let Some(status) = reply.error_status {
         headers.insert(ERROR_CODE_HEADER, status.to_string());
         headers.insert(ERROR_HEADER, format!("the function answered with status {status}"));

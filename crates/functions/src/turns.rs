@@ -214,11 +214,10 @@ impl Turn {
         let Some(mut work) = self.begin() else { return };
         let waker = Waker::from(Arc::clone(&self));
         // A call catches its own panics; should one escape, the call is dropped and the runner lives.
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            work.as_mut().poll(&mut Context::from_waker(&waker))
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            work.as_mut().poll(&mut Context::from_waker(&waker)).is_pending().then_some(work)
         }));
-        let left = matches!(polled, Ok(Poll::Pending)).then_some(work);
-        self.end(left);
+        self.end(polled.ok().flatten());
     }
 
     fn begin(&self) -> Option<Work> {

@@ -80,10 +80,10 @@ impl Compiler {
 
     /// Has `wasm` compiled into the cache; waits, so call it where that is allowed.
     pub(crate) fn compile(&self, wasm: &[u8], origin: Origin) -> Result<(), NotCompiled> {
-        let Some(mut line) = self.lines().pop() else { return Err(helper_is_gone()) };
         let input = self.inputs.put(wasm).map_err(|error| {
             failed(format!("the module cannot be given to the compile helper: {error}"))
         })?;
+        let Some(mut line) = self.lines().pop() else { return Err(helper_is_gone()) };
         let asked = line.ask(&Request { origin, input: input.name().to_owned() });
         // A line that failed once is out of step, and is closed.
         let outcome = asked.map_err(|error| {

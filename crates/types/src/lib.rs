@@ -21,7 +21,7 @@ pub use digest::{Digest, DigestError};
 pub use duration::{DurationError, format_go, parse_go};
 pub use id::{Id, IdError};
 pub use name::{NameError, Namespace, WorkloadName, invent};
-pub use reserved::{denied_bucket, denied_by, denied_stream, may_answer};
+pub use reserved::{denied_bucket, denied_by, denied_stream, is_order_to_server, may_answer};
 pub use size::{ByteSize, SizeError};
 pub use subject::{SubjectError, SubjectPattern};
 pub use tags::{Tags, matches_tags};

@@ -47,6 +47,16 @@ pub fn may_answer(reply: &str, more: &[SubjectPattern]) -> bool {
     is_inbox || denied_by(&subject, more).is_none()
 }
 
+/// Whether a header is an order to the server rather than to a receiver: with such a one it publishes to a
+/// subject of the header's choice, past every list (`Nats-Trace-Dest`, `Nats-Schedule-Target`).
+#[must_use]
+pub fn is_order_to_server(header: &str) -> bool {
+    let begins = |order: &str| {
+        header.get(..order.len()).is_some_and(|start| start.eq_ignore_ascii_case(order))
+    };
+    begins("Nats-Trace-") || begins("Nats-Schedule")
+}
+
 /// Nearly every reply subject is an inbox of letters and digits; that is seen without parsing.
 fn is_plain_inbox(reply: &str) -> bool {
     let Some(rest) = reply.strip_prefix("_INBOX.") else { return false };
@@ -146,6 +156,17 @@ mod tests {
         let more = [SubjectPattern::parse("secret.>").unwrap()];
         let wide = SubjectPattern::parse("secret.*").unwrap();
         assert_eq!(denied_by(&wide, &more).as_deref(), Some("secret.>"));
+    }
+
+    #[test]
+    fn orders_to_the_server_are_told_from_other_headers() {
+        for order in ["Nats-Trace-Dest", "nats-trace-only", "NATS-SCHEDULE", "Nats-Schedule-Target"]
+        {
+            assert!(is_order_to_server(order), "{order}");
+        }
+        for other in ["traceparent", "Nats-Msg-Id", "Nats-TTL", "x", ""] {
+            assert!(!is_order_to_server(other), "{other}");
+        }
     }
 
     #[test]

@@ -69,6 +69,13 @@ pub struct ObjectBucket {
     open: Open,
 }
 
+/// Whether a description by somebody else is one that a list may keep: it is a stranger's text.
+fn is_bounded(object: &Object) -> bool {
+    let lengths = [object.name.len(), object.bucket.len(), object.nuid.len()];
+    let digest = object.digest.as_ref().map_or(0, String::len);
+    lengths.iter().all(|length| *length <= 1024) && digest <= 128
+}
+
 impl ObjectBucket {
     /// Opens a bucket that is there.
     ///
@@ -176,7 +183,8 @@ impl ObjectBucket {
         self.open
             .pass(pass, |message| {
                 // What somebody else wrote there and is no description is no object.
-                let Ok(object) = serde_json::from_slice::<Object>(&message.payload) else {
+                let described = serde_json::from_slice::<Object>(&message.payload);
+                let Some(object) = described.ok().filter(is_bounded) else {
                     return Ok(());
                 };
                 if object.deleted || !object.name.starts_with(prefix) {
@@ -253,7 +261,12 @@ impl ObjectBucket {
             }
             Err(error) => return Err(other(bucket, &error)),
         };
-        serde_json::from_slice(&payload).map(Some).map_err(|error| other(bucket, &error))
+        let object: Object =
+            serde_json::from_slice(&payload).map_err(|error| other(bucket, &error))?;
+        if object.name != name {
+            return Err(other(bucket, &"the description is of another object"));
+        }
+        Ok(Some(object))
     }
 
     /// What nobody can see any more takes no room for long; if this fails, it does.

@@ -91,6 +91,21 @@ export default async (subject, payload, { kv }) => {
 "#;
 
 #[tokio::test]
+async fn j13_a_reply_is_not_lost_to_what_goes_on_after_it() {
+    let world = World::up().await;
+    let source = "export default (s, p, ctx) => {
+      ctx.waitUntil(ctx.nats.publish('log', p));
+      ctx.waitUntil(ctx.nats.publish('$NEX.x', p).catch(() => {}));
+      return 'ok ' + p.text();
+    };";
+    world.deploy("after.mjs", source, "after").await;
+    for _ in 0..20 {
+        assert_eq!(world.ask("after", "x").await.payload, "ok x");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn j13_the_modern_form_is_promises_bytes_and_null() {
     let world = World::up().await;
     let _upper = world.deploy("upper.js", UPPER, "upper").await;

@@ -39,13 +39,19 @@ impl HostList {
     /// Whether a request may go there, as far as the name tells.
     pub(crate) fn permits(&self, host: &str, port: u16) -> bool {
         let host = plain(host);
+        let is_exact = |allowed: &&Allowed| allowed.host == HostPattern::Exactly(host.clone());
+        let has_port = |allowed: &Allowed| allowed.port.is_none_or(|wanted| wanted == port);
+        // A host that is listed by its name may have any address: then its ports count, and no wildcard's.
+        if self.0.iter().any(|allowed| is_exact(&allowed)) {
+            return self.0.iter().filter(is_exact).any(has_port);
+        }
         self.0.iter().any(|allowed| {
             let is_host = match &allowed.host {
                 HostPattern::Any => true,
                 HostPattern::Below(domain) => host.ends_with(domain),
                 HostPattern::Exactly(exact) => *exact == host,
             };
-            is_host && allowed.port.is_none_or(|wanted| wanted == port)
+            is_host && has_port(allowed)
         })
     }
 
@@ -168,6 +174,14 @@ mod tests {
 
     fn list(entries: &[&str]) -> HostList {
         HostList::parse(&entries.iter().map(|&entry| entry.to_owned()).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn a_wildcard_opens_no_other_port_of_a_host_that_is_listed_by_name() {
+        let entries = ["*", "localhost:8080"].map(str::to_owned);
+        let hosts = HostList::parse(&entries).unwrap();
+        assert!(hosts.permits("localhost", 8080) && hosts.permits("example.com", 443));
+        assert!(!hosts.permits("localhost", 5432));
     }
 
     #[test]

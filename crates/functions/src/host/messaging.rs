@@ -204,6 +204,12 @@ impl Messaging {
             if !is_sound {
                 return Err(invalid(name));
             }
+            if nex_types::is_order_to_server(name) {
+                return Err(HostError::Denied(format!(
+                    "functions may not set the header {}: the server takes it for an order",
+                    shown(name)
+                )));
+            }
             let value: HeaderValue = value.parse().map_err(|_| invalid(name))?;
             let name: HeaderName = name.parse().map_err(|_| invalid(name))?;
             map.append(name, value);

@@ -23,7 +23,7 @@ use super::{DurableTrigger, Read, Rules};
 use crate::dispatch::Dispatcher;
 use crate::guest_log::FeedLog;
 use crate::reply::Failure;
-use crate::runtime::{GuestLog, Level, Stimulus};
+use crate::runtime::{CallError, GuestLog, Level, Stimulus};
 
 /// How long one question for messages stands. After the server was away the next one is answered.
 const QUESTION: Duration = Duration::from_secs(10);
@@ -198,6 +198,7 @@ impl Runner {
                 Some(status) => Ended::Badly(format!("the function answered with status {status}")),
             },
             Err(Failure::Draining) => Ended::CutOff,
+            Err(Failure::Guest(CallError::Busy(_))) => Ended::NoRoom,
             Err(failure) => Ended::Badly(failure.to_string()),
         };
         match verdict::after(delivery.count, &self.trigger.rules, ended) {
@@ -247,7 +248,8 @@ impl Runner {
         let settings = &self.trigger.settings;
         let mut headers = HeaderMap::new();
         for (name, values) in delivery.message.headers.iter().flat_map(HeaderMap::iter) {
-            if name.to_string().starts_with(STREAM_HEADERS) {
+            let text = name.to_string();
+            if text.starts_with(STREAM_HEADERS) || nex_types::is_order_to_server(&text) {
                 continue;
             }
             for value in values {

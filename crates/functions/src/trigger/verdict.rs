@@ -67,6 +67,8 @@ pub(crate) enum Ended {
     Badly(String),
     /// The function is being stopped; it was not the message's fault.
     CutOff,
+    /// The nexlet had no room for it; nor was that.
+    NoRoom,
 }
 
 /// Decides before the run. A first delivery has no record, so that messages which go well cost nothing.
@@ -96,6 +98,7 @@ pub(crate) fn after(count: u64, rules: &Rules, ended: Ended) -> After {
     match ended {
         Ended::Well => After::Done,
         Ended::CutOff => After::Again(Duration::ZERO),
+        Ended::NoRoom => After::Again(pause(count)),
         Ended::Badly(_) if rules.failed == Failed::IsOver => After::Done,
         Ended::Badly(reason) if count >= rules.max_deliver => After::GiveUp(reason),
         Ended::Badly(_) => After::Again(pause(count)),

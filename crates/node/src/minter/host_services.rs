@@ -5,6 +5,7 @@
 //!
 //! The nexlet holds these credentials, and a guest cannot use them but by the operations that it is offered.
 
+use super::function;
 use nex_api::start::{BucketService, HostServices, MessagingService};
 use nex_api::workload::StartWorkloadRequest;
 use nex_types::{
@@ -38,6 +39,22 @@ pub(super) fn publish(
         subjects.extend(others.flat_map(|bucket| object_bucket(bucket, Own::No)));
     }
     subjects
+}
+
+/// What stands in the buckets that a request lists beside its own, as subjects: a policy that does not
+/// grant them would be got round otherwise.
+pub(super) fn listed_buckets(request: &StartWorkloadRequest) -> Vec<SubjectPattern> {
+    let services = function(request).and_then(|function| function.host_services);
+    let Some(services) = services else { return Vec::new() };
+    let own = format!("hs_{}_", request.namespace);
+    let subjects = |service: Option<&BucketService>, kind: &str| -> Vec<SubjectPattern> {
+        let listed = listed(service).unwrap_or_default();
+        let others = listed.iter().filter(|bucket| !bucket.starts_with(&own));
+        others
+            .filter_map(|bucket| SubjectPattern::parse(&format!("${kind}.{bucket}.>")).ok())
+            .collect()
+    };
+    [subjects(services.kv.as_ref(), "KV"), subjects(services.objects.as_ref(), "O")].concat()
 }
 
 /// Whose bucket it is: only its own a workload may make.

@@ -135,7 +135,11 @@ impl Minter {
         };
         let read = refused(triggers::read(request), &granted.subscribe, "subscribe to");
         let published = || refused(triggers::published(request), &granted.publish, "publish to");
-        read.or_else(published).map_or(Ok(()), Err)
+        let buckets = host_services::listed_buckets(request);
+        let listed_read = || refused(buckets.clone(), &granted.subscribe, "subscribe to");
+        let listed_written = || refused(buckets.clone(), &granted.publish, "publish to");
+        let refused = read.or_else(published).or_else(listed_read).or_else(listed_written);
+        refused.map_or(Ok(()), Err)
     }
 
     /// What the workload may do, for people: a sentence, or its permissions as JSON.

@@ -160,7 +160,11 @@ impl wit::HostWriter for State {
         writer: Resource<Writer>,
         bytes: Vec<u8>,
     ) -> Result<(), ServiceError> {
-        Ok(self.table.get_mut(&writer)?.write(bytes.into()).await?)
+        // In pieces of their own: a slice would keep all of the bytes until the last one is sent.
+        for piece in bytes.chunks(MAX_PIECE) {
+            self.table.get_mut(&writer)?.write(Bytes::copy_from_slice(piece)).await?;
+        }
+        Ok(())
     }
 
     async fn finish(&mut self, writer: Resource<Writer>) -> Result<wit::ObjectInfo, ServiceError> {

@@ -13,11 +13,17 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// Names and headers; as values they take several times the room of their JSON.
+const MOST_HEAD: usize = 512 * 1024;
+
 /// Takes an argument apart.
 pub(super) fn read<T: DeserializeOwned>(argument: &Bytes) -> Result<(T, Bytes), String> {
     let malformed = || "the operation's argument is malformed".to_owned();
     let (length, rest) = argument.split_first_chunk::<4>().ok_or_else(malformed)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| malformed())?;
+    if length > MOST_HEAD {
+        return Err(format!("the operation's names and headers have more than {MOST_HEAD} bytes"));
+    }
     let head = rest.get(..length).ok_or_else(malformed)?;
     let head = serde_json::from_slice(head)
         .map_err(|error| format!("the operation's argument is malformed: {error}"))?;

@@ -17,6 +17,7 @@ use crate::compile::Core;
 use crate::failure;
 use crate::idle::{self, IdleList};
 use crate::limits::{self, DeadlinePassed};
+use crate::room;
 
 /// Input up to this length stays where it is in the guest; a longer one is given back after the call.
 const KEPT_INPUT: usize = 64 * 1024;
@@ -97,6 +98,17 @@ impl Function {
     }
 
     async fn start(&self, deadline: Instant) -> wasmtime::Result<Instance> {
+        let until = room::patience(deadline);
+        loop {
+            // A failed attempt's store is dropped before the wait, and gives its memory back.
+            match self.try_start(deadline).await {
+                Ok(instance) => return Ok(instance),
+                Err(error) => self.core.wait_for_room(error, until).await?,
+            }
+        }
+    }
+
+    async fn try_start(&self, deadline: Instant) -> wasmtime::Result<Instance> {
         let mut state = State::serving(&self.spec, deadline);
         state.frames.clone_from(&self.parsed.frames);
         let mut instance = Instance::make(&self.core, &self.ready, state).await?;

@@ -24,6 +24,9 @@ const FIRST_ERROR_STATUS: u32 = 400;
 /// Random bytes of one request, as the web platform bounds them.
 const MAX_RANDOM: u32 = 65_536;
 
+/// Bytes of a reply's headers as JSON; as values they take several times as many.
+const MOST_HEADERS: u32 = 512 * 1024;
+
 #[derive(Debug)]
 pub(crate) struct State {
     limits: Limits,
@@ -232,6 +235,7 @@ fn reply(
 ) -> wasmtime::Result<()> {
     let (memory, state) = split(&mut caller)?;
     let payload = Bytes::copy_from_slice(slice(memory, body, len)?);
+    wasmtime::ensure!(headers_len <= MOST_HEADERS, "the reply's headers are too large");
     let headers = match slice(memory, headers, headers_len)? {
         [] => Vec::new(),
         json => serde_json::from_slice(json)?,
