@@ -158,8 +158,14 @@ impl Dispatcher {
             return;
         }
         let waiting = self.gate().take_waiting();
-        for job in waiting {
-            self.end_with(job, Failure::Draining).await;
+        let answering = async {
+            for job in waiting {
+                self.end_with(job, Failure::Draining).await;
+            }
+        };
+        // While NATS is away, answers have nowhere to go.
+        if tokio::time::timeout(CUT_OFF, answering).await.is_err() {
+            tracing::warn!(workload.name = self.responder.workload, "calls left unanswered");
         }
         if tokio::time::timeout(CUT_OFF, self.quiet()).await.is_err() {
             tracing::error!(workload.name = self.responder.workload, "calls left after the drain");

@@ -31,6 +31,8 @@ const COMPARED: Duration = Duration::from_secs(60);
 const COMPARED_AGAIN: Duration = Duration::from_secs(5);
 /// A tick later than this is not published any more: the stream may have forgotten that it had it.
 const LATEST: SignedDuration = SignedDuration::from_secs(60);
+/// Before a tick that was not taken is published again: an election takes about as long.
+const PUBLISH_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Ticks that run at the same time.
 const MOST_AT_ONCE: u32 = 16;
 
@@ -106,7 +108,7 @@ impl Schedule {
             ticked = next;
             let late = Timestamp::now().duration_since(next);
             if late <= LATEST {
-                self.publish(client, next).await;
+                self.publish_in_time(client, next).await;
             } else {
                 // This copy slept; ticks between are another's, or missed.
                 ticked = Timestamp::now();
@@ -148,15 +150,28 @@ impl Schedule {
         }
     }
 
-    async fn publish(&self, client: &Client, at: Timestamp) {
+    /// Publishes a tick again until it is taken, as long as it is timely: its id keeps it single.
+    async fn publish_in_time(&self, client: &Client, at: Timestamp) {
+        while !self.publish(client, at).await {
+            let now = Timestamp::now();
+            if now.duration_since(at) > LATEST || self.clock.is_over(at, now) {
+                return;
+            }
+            tokio::time::sleep(PUBLISH_PAUSE).await;
+        }
+    }
+
+    /// Whether the stream has it.
+    async fn publish(&self, client: &Client, at: Timestamp) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", format!("{}.{}", self.subject, at.as_millisecond()));
         headers.insert(TICK, at.to_string());
         let published =
             durable::publish(client, self.subject.clone(), headers, bytes::Bytes::new()).await;
-        if let Err(error) = published {
+        if let Err(error) = &published {
             tracing::warn!(subject = self.subject, %error, "tick not published");
         }
+        published.is_ok()
     }
 }
 
