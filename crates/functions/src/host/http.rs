@@ -17,6 +17,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::HostError;
 use super::hosts::{HostList, is_public};
+use super::places::{Place, Places, REQUESTS};
 use super::scope::shown;
 
 const CONNECT_BOUND: Duration = Duration::from_secs(10);
@@ -48,6 +49,7 @@ pub struct Http {
     allow: Arc<HostList>,
     /// Made when it is first needed.
     client: OnceLock<Result<reqwest::Client, String>>,
+    requests: Places,
 }
 
 /// What is asked.
@@ -79,7 +81,7 @@ enum Payload {
 
 impl Http {
     pub(crate) fn new(allow: HostList) -> Self {
-        Self { allow: Arc::new(allow), client: OnceLock::new() }
+        Self { allow: Arc::new(allow), client: OnceLock::new(), requests: Places::new(REQUESTS) }
     }
 
     /// Sends; returns when the head of the response is there. A redirect that asks for the body again
@@ -100,13 +102,14 @@ impl Http {
         let mut url = Url::parse(&request.url).map_err(|error| {
             HostError::Invalid(format!("{} is not a URL: {error}", shown(&request.url)))
         })?;
+        let place = self.requests.take().await;
         let mut n_left = request.max_redirects.min(MOST_REDIRECTS);
         loop {
             self.permit(&url)?;
             let body = payload.take()?;
             let response = self.send_one(&method, &url, &headers, body).await?;
             let Some(target) = redirect_of(&response, &url).filter(|_| n_left > 0) else {
-                return to_response(response);
+                return to_response(response, place);
             };
             n_left -= 1;
             if becomes_get(response.status(), &method) {
@@ -184,7 +187,7 @@ impl Http {
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .connect_timeout(CONNECT_BOUND)
-                .pool_max_idle_per_host(4)
+                .pool_max_idle_per_host(1)
                 .pool_idle_timeout(Duration::from_secs(30))
                 .user_agent(concat!("nex/", env!("CARGO_PKG_VERSION")))
                 .dns_resolver(Resolver { allow: Arc::clone(&self.allow) })
@@ -291,7 +294,7 @@ fn becomes_get(status: StatusCode, method: &Method) -> bool {
     }
 }
 
-fn to_response(response: reqwest::Response) -> Result<Response, HostError> {
+fn to_response(response: reqwest::Response, place: Place) -> Result<Response, HostError> {
     let headers: Vec<(String, Vec<u8>)> = response
         .headers()
         .iter()
@@ -305,7 +308,9 @@ fn to_response(response: reqwest::Response) -> Result<Response, HostError> {
     }
     let (status, url) = (response.status().as_u16(), response.url().clone());
     let of_body = url.clone();
-    let body = response.bytes_stream().map_err(move |error| failed(&of_body, &error)).boxed();
+    let body = response.bytes_stream().map_err(move |error| failed(&of_body, &error));
+    // The place is free when the body is read, or dropped.
+    let body = body.map(move |piece| (piece, &place).0).boxed();
     Ok(Response { status, url: url.to_string(), headers, body })
 }
 

@@ -13,6 +13,7 @@ use nex_bus::guest::{self, KvBucket, KvEntry};
 
 use super::HostError;
 use super::listing::{Listing, page};
+use super::places::{GATHERINGS, Places};
 use super::scope::{Scope, on_bucket, shown};
 
 /// Longer keys are refused; JetStream has them in subjects.
@@ -29,6 +30,7 @@ pub struct KeyValue {
     scope: Scope,
     open: Mutex<HashMap<String, KvBucket>>,
     listing: Listing<String>,
+    gatherings: Places,
 }
 
 /// One revision of a key.
@@ -56,7 +58,13 @@ pub struct Page {
 
 impl KeyValue {
     pub(crate) fn new(client: Arc<Client>, scope: Scope) -> Self {
-        Self { client, scope, open: Mutex::default(), listing: Listing::default() }
+        Self {
+            client,
+            scope,
+            open: Mutex::default(),
+            listing: Listing::default(),
+            gatherings: Places::new(GATHERINGS),
+        }
     }
 
     /// The latest value, if there is one.
@@ -147,6 +155,7 @@ impl KeyValue {
         let all: Arc<[String]> = match kept {
             Some(kept) => kept,
             None => {
+                let _place = self.gatherings.take().await;
                 let filter = filter_of(prefix);
                 let keys = on_bucket!(self, bucket, |bucket| bucket.keys(&filter, prefix))?;
                 keys.into()
@@ -166,6 +175,7 @@ impl KeyValue {
     /// The revisions of a key that the bucket still has, oldest first.
     pub async fn history(&self, bucket: Option<&str>, key: &str) -> Result<Vec<Entry>, HostError> {
         check_key(key)?;
+        let _place = self.gatherings.take().await;
         let entries = on_bucket!(self, bucket, |bucket| bucket.history(key))?;
         Ok(entries.into_iter().map(to_entry).collect())
     }

@@ -12,6 +12,7 @@ use nex_types::{SubjectPattern, denied_by, may_answer};
 use tokio::time::Instant;
 
 use super::HostError;
+use super::places::{GATHERINGS, Places};
 use super::scope::shown;
 
 /// Answers that are gathered at most; they are held by the host until the last is there.
@@ -33,6 +34,7 @@ pub struct Messaging {
     deny: Arc<[SubjectPattern]>,
     /// `None`: all that is not denied.
     allow: Option<Vec<SubjectPattern>>,
+    gatherings: Places,
 }
 
 /// A message from somebody else.
@@ -60,7 +62,7 @@ impl Messaging {
         deny: Arc<[SubjectPattern]>,
         allow: Option<Vec<SubjectPattern>>,
     ) -> Self {
-        Self { client, deny, allow }
+        Self { client, deny, allow, gatherings: Places::new(GATHERINGS) }
     }
 
     /// Publishes; returns when the message is on its way. `own_reply`: the reply subject of the guest's
@@ -124,6 +126,7 @@ impl Messaging {
         let headers = self.outgoing(&headers, &payload)?.unwrap_or_default();
         let failed =
             |error: &dyn std::fmt::Display| HostError::Failed(format!("cannot ask: {error}"));
+        let _place = self.gatherings.take().await;
         let inbox = self.client.new_inbox();
         let mut answers =
             self.client.subscribe(inbox.clone()).await.map_err(|error| failed(&error))?;

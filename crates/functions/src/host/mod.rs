@@ -13,6 +13,7 @@ mod key_value;
 mod listing;
 mod messaging;
 mod objects;
+mod places;
 mod scope;
 mod settings;
 

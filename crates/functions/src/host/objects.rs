@@ -15,6 +15,7 @@ use nex_bus::guest::{Object, ObjectBucket};
 
 use super::HostError;
 use super::listing::{Listing, page};
+use super::places::{GATHERINGS, Places};
 use super::scope::{Scope, on_bucket, shown};
 
 /// Longer names are refused; JetStream has them in subjects, a third longer.
@@ -27,6 +28,7 @@ pub struct Objects {
     scope: Scope,
     open: Mutex<HashMap<String, ObjectBucket>>,
     listing: Listing<ObjectInfo>,
+    gatherings: Places,
 }
 
 /// What is known about an object.
@@ -50,7 +52,13 @@ pub struct ObjectPage {
 
 impl Objects {
     pub(crate) fn new(client: Arc<Client>, scope: Scope) -> Self {
-        Self { client, scope, open: Mutex::default(), listing: Listing::default() }
+        Self {
+            client,
+            scope,
+            open: Mutex::default(),
+            listing: Listing::default(),
+            gatherings: Places::new(GATHERINGS),
+        }
     }
 
     /// The bytes, in pieces, if the object is there.
@@ -115,6 +123,7 @@ impl Objects {
         let all: Arc<[ObjectInfo]> = match kept {
             Some(kept) => kept,
             None => {
+                let _place = self.gatherings.take().await;
                 let objects = on_bucket!(self, bucket, |bucket| bucket.list(prefix))?;
                 objects.into_iter().map(to_info).collect()
             }
