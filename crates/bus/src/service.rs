@@ -170,7 +170,7 @@ pub fn one_line(text: &str) -> String {
 
 /// Header pairs as NATS wants them; a pair that NATS would refuse is left out.
 #[must_use]
-pub fn header_map(pairs: &[(String, String)]) -> HeaderMap {
+pub fn header_map<'a>(pairs: impl IntoIterator<Item = &'a (String, String)>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let name = name.parse::<async_nats::header::HeaderName>();

@@ -3,8 +3,9 @@
 //! Owns: the calls of one function, from receipt to answer. Never: shares a lock with another
 //! function, reads NATS, or knows how a guest runs.
 //!
-//! While a slot is free a call goes straight to the guest threads; else it waits in the gate, and the
-//! worker whose call ends takes it. There is no task and no instance per slot while nothing runs.
+//! While a slot is free a call goes straight to the guest threads, together with those that came with
+//! it; else it waits in the gate until a slot is given back. There is no task and no instance per slot
+//! while nothing runs.
 //!
 //! A call of a source that keeps its messages waits for a place instead of being refused; its outcome
 //! goes back to the source, which acknowledges the message or keeps it.

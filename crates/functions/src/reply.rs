@@ -11,7 +11,7 @@ use nex_api::error::{ERROR_CODE_HEADER, ERROR_HEADER};
 use nex_api::{CallErrorBody, Code, encode};
 use nex_bus::service::{header_map, one_line};
 use nex_bus::{Client, HeaderMap, Subject};
-use nex_types::{Id, SubjectPattern, may_answer};
+use nex_types::{Id, SubjectPattern, is_order_to_server, may_answer};
 
 use crate::runtime::{CallError, Reply};
 
@@ -165,12 +165,8 @@ fn reply_headers(reply: &Reply) -> HeaderMap {
     if reply.headers.is_empty() && reply.error_status.is_none() {
         return HeaderMap::new();
     }
-    let mut headers = HeaderMap::new();
-    for (name, values) in header_map(&reply.headers).iter() {
-        if !nex_types::is_order_to_server(name.as_ref()) {
-            values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
-        }
-    }
+    let is_for_the_caller = |(name, _): &&(String, String)| !is_order_to_server(name);
+    let mut headers = header_map(reply.headers.iter().filter(is_for_the_caller));
     if let Some(status) = reply.error_status {
         headers.insert(ERROR_CODE_HEADER, status.to_string());
         headers.insert(ERROR_HEADER, format!("the function answered with status {status}"));

@@ -66,11 +66,12 @@ pub(crate) struct Checked {
     pub(crate) source_language: SourceLanguage,
 }
 
-/// Whose request it is, and what its triggers may not be.
+/// Whose request it is, and what the node says.
 #[derive(Debug)]
 pub(crate) struct Owner<'a> {
     pub(crate) namespace: &'a Namespace,
     pub(crate) name: &'a WorkloadName,
+    /// Subjects that nobody may listen on or publish to, besides those of every node.
     pub(crate) deny: &'a [SubjectPattern],
     pub(crate) deny_services: &'a [DeniedService],
 }
@@ -94,9 +95,7 @@ pub(crate) fn parse(text: &str, owner: &Owner<'_>) -> Result<Checked, StartFailu
         nex_api::start::InstanceReuse::Reuse => Instances::Reuse,
         nex_api::start::InstanceReuse::Fresh => Instances::Fresh,
     });
-    let Owner { namespace, name, deny, deny_services } = *owner;
-    let of_host = host::Owner { namespace, name, deny, deny_services };
-    let host = host::Settings::check(request.host_services.as_ref(), &of_host)?;
+    let host = host::Settings::check(request.host_services.as_ref(), owner)?;
     let source_language = match request.language {
         Some(nex_api::start::SourceLanguage::TypeScript) => SourceLanguage::TypeScript,
         Some(nex_api::start::SourceLanguage::JavaScript) | None => SourceLanguage::JavaScript,

@@ -71,12 +71,11 @@ pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, St
     let settings = std::mem::take(&mut checked.host);
     let host = settings.into_host(client, &options.deny, &variables);
     let spec = guest_spec(options, &start, &checked, variables, source.bytes, host);
-    let (guest, warnings) =
+    let (guest, mut warnings) =
         join(deploy(options, spec), warnings(asker(&start, client), &checked)).await;
     let prepared = Prepared { guest: guest?, digest: source.digest };
     let durables = durable_triggers(&checked).map(|trigger| open_durable(client, trigger));
     let durables = try_join_all(durables).await?;
-    let mut warnings = warnings;
     warnings.extend(durables.iter().filter_map(kept_position));
     let subjects = checked.triggers.iter().filter_map(Trigger::subject);
     let subscribers =

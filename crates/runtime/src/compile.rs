@@ -29,6 +29,27 @@ pub(crate) struct Core {
     room: Arc<Room>,
 }
 
+/// What instances can be made of without further checks.
+pub(crate) trait Ready<T>: Sync {
+    type Made;
+
+    fn make(
+        &self,
+        store: &mut Store<T>,
+    ) -> impl Future<Output = wasmtime::Result<Self::Made>> + Send;
+}
+
+impl<T: Limited> Ready<T> for InstancePre<T> {
+    type Made = Instance;
+
+    fn make(
+        &self,
+        store: &mut Store<T>,
+    ) -> impl Future<Output = wasmtime::Result<Instance>> + Send {
+        self.instantiate_async(store)
+    }
+}
+
 impl Core {
     pub(crate) fn new(
         max_instances: u32,
@@ -94,29 +115,20 @@ impl Core {
 
     /// Makes an instance. Without room for one, idle instances go; if that is not enough, the call
     /// waits a while for others to end.
-    pub(crate) async fn instantiate<T: Limited>(
+    pub(crate) async fn instantiate<T: Limited, R: Ready<T>>(
         &self,
         store: &mut Store<T>,
-        module: &InstancePre<T>,
-    ) -> wasmtime::Result<Instance> {
-        let until = self.patience(store);
+        ready: &R,
+    ) -> wasmtime::Result<R::Made> {
+        let until = room::patience(store.data_mut().limits().deadline());
         loop {
-            self.enter(store);
-            match module.instantiate_async(&mut *store).await {
-                Ok(instance) => return Ok(instance),
+            // The memory of what the store will hold is taken from the budget.
+            store.data_mut().limits().enter(&self.room);
+            match ready.make(store).await {
+                Ok(made) => return Ok(made),
                 Err(error) => self.wait_for_room(error, until).await?,
             }
         }
-    }
-
-    /// Until when an instantiation in `store` may wait for room.
-    pub(crate) fn patience<T: Limited>(&self, store: &mut Store<T>) -> Instant {
-        room::patience(store.data_mut().limits().deadline())
-    }
-
-    /// Takes the memory of what `store` will hold from the budget.
-    pub(crate) fn enter<T: Limited>(&self, store: &mut Store<T>) {
-        store.data_mut().limits().enter(&self.room);
     }
 
     /// After an instantiation failed with `error`: waits for room, where that was missing, until `until`.

@@ -1,6 +1,6 @@
 //! Names of the buckets that host services make, and those that are Nex's own (spec: functions, sections 2 and 5).
 //!
-//! Owns: how a workload's buckets are called. Never: asks whether one is there.
+//! Owns: how a workload's buckets are called, and which namespace one is of. Never: asks whether one is there.
 //!
 //! A namespace has no `_` (see [`Namespace`]), so that `hs_a_b_c_kv` is the bucket of workload `b_c` in
 //! namespace `a` and of no other, and both names are made of letters that buckets may have.
@@ -8,7 +8,7 @@
 use crate::{Namespace, WorkloadName};
 
 /// What buckets of host services begin with.
-const HOST_SERVICES: &str = "hs_";
+pub(crate) const HOST_SERVICES: &str = "hs_";
 
 /// What the buckets of the workloads of one namespace begin with.
 #[must_use]
@@ -19,13 +19,13 @@ pub fn host_bucket_prefix(namespace: &Namespace) -> String {
 /// The key-value bucket of a workload's own.
 #[must_use]
 pub fn own_kv_bucket(namespace: &Namespace, name: &WorkloadName) -> String {
-    format!("{HOST_SERVICES}{namespace}_{name}_kv")
+    format!("{}{name}_kv", host_bucket_prefix(namespace))
 }
 
 /// The object bucket of a workload's own.
 #[must_use]
 pub fn own_object_bucket(namespace: &Namespace, name: &WorkloadName) -> String {
-    format!("{HOST_SERVICES}{namespace}_{name}_obj")
+    format!("{}{name}_obj", host_bucket_prefix(namespace))
 }
 
 /// Whether `text` may be a bucket's name at all.

@@ -3,13 +3,12 @@
 //!
 //! Owns: the lists and the questions. Never: publishes.
 
+use crate::buckets::{HOST_SERVICES, host_bucket_prefix};
 use crate::{Namespace, SubjectPattern};
 
 /// Inboxes of request-reply; an answer may go there, a trigger or a guest's publish may not.
 const INBOXES: [&str; 2] = ["_INBOX.>", "_R_.>"];
 
-/// Buckets of host services: `hs_<namespace>_<name>_kv` and `_obj`.
-const HOST_SERVICES: &str = "hs_";
 /// How the names of streams and buckets of Nex itself begin.
 const OWN_NAMES: [&str; 3] = ["nex-", "NEX_", "NEXCLIFILES"];
 
@@ -72,13 +71,11 @@ fn is_plain_inbox(reply: &str) -> bool {
 
 /// The pattern that forbids `bucket`, of keys and values or of objects, to workloads of `namespace`, if
 /// one does: what is Nex's own, and what Nex made for another namespace.
-///
-/// A namespace has no `_`, so that the one after `hs_` ends at the next: `hs_a_x` is not of `a-b`.
 #[must_use]
 pub fn denied_bucket(bucket: &str, namespace: &Namespace) -> Option<String> {
-    if let Some(rest) = bucket.strip_prefix(HOST_SERVICES) {
-        let owner = rest.split_once('_').map(|(owner, _)| owner);
-        return (owner != Some(namespace.as_str())).then(|| format!("{HOST_SERVICES}*"));
+    if bucket.starts_with(HOST_SERVICES) {
+        let is_own = bucket.starts_with(&host_bucket_prefix(namespace));
+        return (!is_own).then(|| format!("{HOST_SERVICES}*"));
     }
     OWN_NAMES.iter().find(|own| bucket.starts_with(*own)).map(|own| format!("{own}*"))
 }
@@ -113,7 +110,9 @@ mod tests {
             ("NEX_TICKS_a", "NEX_*"),
             ("NEXCLIFILES", "NEXCLIFILES*"),
             ("NEXCLIFILES-a", "NEXCLIFILES*"),
+            ("nex-node", "nex-*"),
             ("hs_a-b_app_kv", "hs_*"),
+            ("hs_b_x_kv", "hs_*"),
             ("hs_a", "hs_*"),
             ("hs_", "hs_*"),
         ] {
@@ -123,7 +122,16 @@ mod tests {
             assert_eq!(stream, Some(format!("KV_{pattern}")));
             assert!(denied_stream(&format!("OBJ_{bucket}"), &a).is_some());
         }
-        for own in ["hs_a_app_kv", "hs_a_b_c_obj", "orders", "nexus", "HS_b_x", "KV"] {
+        for own in [
+            "hs_a_app_kv",
+            "hs_a_b_c_obj",
+            "hs_a_other_kv",
+            "orders",
+            "next",
+            "nexus",
+            "HS_b_x",
+            "KV",
+        ] {
             assert_eq!(denied_bucket(own, &a), None, "{own}");
             assert_eq!(denied_stream(&format!("OBJ_{own}"), &a), None, "{own}");
         }

@@ -5,16 +5,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use nex_bus::Client;
 use nex_bus::guest::{self, KvBucket, KvEntry};
 
 use super::HostError;
-use super::listing::{Listing, page};
+use super::listing::{Listing, Walk};
 use super::places::{GATHERINGS, Places};
 use super::scope::{Scope, on_bucket, shown};
+use crate::runtime::Operation;
 
 /// Longer keys are refused; JetStream has them in subjects.
 const LONGEST_KEY: usize = 1024;
@@ -40,13 +41,6 @@ pub struct Entry {
     pub value: Bytes,
     pub revision: u64,
     pub operation: Operation,
-}
-
-/// What a revision did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    Put,
-    Delete,
 }
 
 /// Some keys, and where the next page begins.
@@ -149,26 +143,14 @@ impl KeyValue {
         limit: usize,
     ) -> Result<Page, HostError> {
         check_prefix(prefix)?;
-        let target = self.scope.target(bucket)?.bucket;
-        let now = Instant::now();
-        let kept = cursor.and_then(|_| self.listing.kept(target, prefix, now));
-        let all: Arc<[String]> = match kept {
-            Some(kept) => kept,
-            None => {
-                let _place = self.gatherings.take().await;
-                let filter = filter_of(prefix);
-                let keys = on_bucket!(self, bucket, |bucket| bucket.keys(&filter, prefix))?;
-                keys.into()
-            }
-        };
-        let (keys, has_more) = page(&all, cursor, limit, |key| key);
-        let keys = keys.to_vec();
-        if !has_more {
-            self.listing.forget();
-            return Ok(Page { keys, cursor: None });
-        }
-        self.listing.keep(target, prefix, now, &all);
-        let cursor = keys.last().cloned();
+        let read = Box::pin(async {
+            let _place = self.gatherings.take().await;
+            let filter = filter_of(prefix);
+            let keys = on_bucket!(self, bucket, |bucket| bucket.keys(&filter, prefix))?;
+            Ok(keys.into())
+        });
+        let walk = Walk { bucket: self.scope.target(bucket)?.bucket, prefix, cursor, limit };
+        let (keys, cursor) = self.listing.next_page(&walk, |key| key, read).await?;
         Ok(Page { keys, cursor })
     }
 

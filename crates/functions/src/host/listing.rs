@@ -6,10 +6,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
+
+use super::HostError;
+
 /// A walk that pauses longer than this between two pages reads the bucket again.
 const KEPT: Duration = Duration::from_secs(30);
 /// Entries of a page.
-pub(super) const LARGEST_PAGE: usize = 1000;
+const LARGEST_PAGE: usize = 1000;
 
 /// The last list of one service.
 #[derive(Debug)]
@@ -29,9 +33,44 @@ impl<T> Default for Listing<T> {
     }
 }
 
+/// Where a walk over a list is.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    pub(super) bucket: &'a str,
+    pub(super) prefix: &'a str,
+    /// The last name of the page before.
+    pub(super) cursor: Option<&'a str>,
+    pub(super) limit: usize,
+}
+
 impl<T: Clone> Listing<T> {
+    /// The next page of a walk, and the cursor of the one after it. `read` gives the whole list, sorted by
+    /// `name`; it is waited for only where the list is not kept.
+    pub(super) async fn next_page(
+        &self,
+        walk: &Walk<'_>,
+        name: fn(&T) -> &str,
+        read: BoxFuture<'_, Result<Arc<[T]>, HostError>>,
+    ) -> Result<(Vec<T>, Option<String>), HostError> {
+        let now = Instant::now();
+        let kept = walk.cursor.and_then(|_| self.kept(walk.bucket, walk.prefix, now));
+        let all = match kept {
+            Some(kept) => kept,
+            None => read.await?,
+        };
+        let (entries, has_more) = page(&all, walk.cursor, walk.limit, name);
+        let entries = entries.to_vec();
+        if !has_more {
+            self.forget();
+            return Ok((entries, None));
+        }
+        self.keep(walk.bucket, walk.prefix, now, &all);
+        let cursor = entries.last().map(|entry| name(entry).to_owned());
+        Ok((entries, cursor))
+    }
+
     /// The list, if it is kept and was read before `now` but not long ago.
-    pub(super) fn kept(&self, bucket: &str, prefix: &str, now: Instant) -> Option<Arc<[T]>> {
+    fn kept(&self, bucket: &str, prefix: &str, now: Instant) -> Option<Arc<[T]>> {
         let mut kept = self.lock();
         let list = kept.as_ref()?;
         if now.duration_since(list.read) > KEPT {
@@ -42,7 +81,7 @@ impl<T: Clone> Listing<T> {
     }
 
     /// Keeps a list for its further pages.
-    pub(super) fn keep(&self, bucket: &str, prefix: &str, now: Instant, all: &Arc<[T]>) {
+    fn keep(&self, bucket: &str, prefix: &str, now: Instant, all: &Arc<[T]>) {
         *self.lock() = Some(Kept {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
@@ -52,7 +91,7 @@ impl<T: Clone> Listing<T> {
     }
 
     /// After the last page nobody asks for more.
-    pub(super) fn forget(&self) {
+    fn forget(&self) {
         *self.lock() = None;
     }
 
@@ -62,7 +101,7 @@ impl<T: Clone> Listing<T> {
 }
 
 /// What comes after `cursor` in a list sorted by `name`, at most `limit`, and whether there is more.
-pub(super) fn page<'a, T>(
+fn page<'a, T>(
     all: &'a [T],
     cursor: Option<&str>,
     limit: usize,

@@ -20,11 +20,11 @@ mod settings;
 use std::collections::BTreeMap;
 
 pub use http::{Body, Http, Request, Response};
-pub use key_value::{Entry, KeyValue, Operation, Page};
+pub use key_value::{Entry, KeyValue, Page};
 pub use messaging::{Headers, Message, Messaging, Until};
 pub use objects::{ObjectInfo, ObjectPage, Objects};
+pub(crate) use settings::Settings;
 pub use settings::{DeniedService, Service};
-pub(crate) use settings::{Owner, Settings};
 
 /// The services of one workload.
 #[derive(Debug, Default)]

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -14,7 +13,7 @@ use nex_bus::Client;
 use nex_bus::guest::{Object, ObjectBucket};
 
 use super::HostError;
-use super::listing::{Listing, page};
+use super::listing::{Listing, Walk};
 use super::places::{GATHERINGS, Places};
 use super::scope::{Scope, on_bucket, shown};
 
@@ -117,25 +116,13 @@ impl Objects {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<ObjectPage, HostError> {
-        let target = self.scope.target(bucket)?.bucket;
-        let now = Instant::now();
-        let kept = cursor.and_then(|_| self.listing.kept(target, prefix, now));
-        let all: Arc<[ObjectInfo]> = match kept {
-            Some(kept) => kept,
-            None => {
-                let _place = self.gatherings.take().await;
-                let objects = on_bucket!(self, bucket, |bucket| bucket.list(prefix))?;
-                objects.into_iter().map(to_info).collect()
-            }
-        };
-        let (objects, has_more) = page(&all, cursor, limit, |object| &object.name);
-        let objects = objects.to_vec();
-        if !has_more {
-            self.listing.forget();
-            return Ok(ObjectPage { objects, cursor: None });
-        }
-        self.listing.keep(target, prefix, now, &all);
-        let cursor = objects.last().map(|object| object.name.clone());
+        let read = Box::pin(async {
+            let _place = self.gatherings.take().await;
+            let objects = on_bucket!(self, bucket, |bucket| bucket.list(prefix))?;
+            Ok(objects.into_iter().map(to_info).collect())
+        });
+        let walk = Walk { bucket: self.scope.target(bucket)?.bucket, prefix, cursor, limit };
+        let (objects, cursor) = self.listing.next_page(&walk, |object| &object.name, read).await?;
         Ok(ObjectPage { objects, cursor })
     }
 

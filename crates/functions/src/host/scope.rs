@@ -4,17 +4,12 @@
 //! Never: asks JetStream.
 
 use nex_bus::guest::{self, BucketKind, NewBucket};
-use nex_types::{Namespace, WorkloadName, host_bucket_prefix, own_kv_bucket, own_object_bucket};
+use nex_types::{Namespace, WorkloadName, own_kv_bucket, own_object_bucket};
 
 use super::HostError;
 
 /// What a bucket of host services takes unless the request says otherwise.
 pub(crate) const DEFAULT_MAX_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Names of Nex itself, in buckets and the streams behind them.
-// After the triggers' `nex_types::denied_bucket` is there, this becomes a call of it.
-const OF_NEX: [&str; 3] = ["nex-", "NEX_", "NEXCLIFILES"];
-const OF_HOST_SERVICES: &str = "hs_";
 
 /// The buckets of one kind that a workload may use.
 #[derive(Debug, Clone)]
@@ -32,16 +27,6 @@ pub(crate) struct Target<'a> {
     pub(crate) bucket: &'a str,
     /// How it is made, if it is the workload's own.
     pub(crate) new: Option<&'a NewBucket>,
-}
-
-/// The pattern that forbids `bucket` for workloads of `namespace`, if one does.
-pub(crate) fn denied_bucket(bucket: &str, namespace: &Namespace) -> Option<String> {
-    if let Some(prefix) = OF_NEX.iter().find(|prefix| bucket.starts_with(**prefix)) {
-        return Some(format!("{prefix}*"));
-    }
-    let own = host_bucket_prefix(namespace);
-    (bucket.starts_with(OF_HOST_SERVICES) && !bucket.starts_with(&own))
-        .then(|| format!("{OF_HOST_SERVICES}*"))
 }
 
 impl Scope {
@@ -120,28 +105,6 @@ impl From<guest::Error> for HostError {
             guest::Error::NoJetStream
             | guest::Error::NoBucket { .. }
             | guest::Error::Other { .. } => Self::Failed(text),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_of_nex_and_of_other_namespaces_are_denied() {
-        let namespace = Namespace::parse("a").unwrap();
-        for (bucket, pattern) in [
-            ("nex-node", "nex-*"),
-            ("NEX_TICKS_a", "NEX_*"),
-            ("NEXCLIFILES", "NEXCLIFILES*"),
-            ("hs_a-b_x_kv", "hs_*"),
-            ("hs_b_x_kv", "hs_*"),
-        ] {
-            assert_eq!(denied_bucket(bucket, &namespace).as_deref(), Some(pattern), "{bucket}");
-        }
-        for bucket in ["hs_a_other_kv", "orders", "next"] {
-            assert_eq!(denied_bucket(bucket, &namespace), None, "{bucket}");
         }
     }
 }

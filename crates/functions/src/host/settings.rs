@@ -16,11 +16,12 @@ use nex_api::start::{BucketService, BucketSettings, HostServices, HttpService, M
 use nex_bus::Client;
 use nex_bus::guest::BucketKind;
 use nex_nexlet::StartFailure;
-use nex_types::{ByteSize, Namespace, SubjectPattern, WorkloadName, denied_by, is_bucket_name};
+use nex_types::{ByteSize, Namespace, SubjectPattern, denied_bucket, denied_by, is_bucket_name};
 
 use super::hosts::HostList;
-use super::scope::{DEFAULT_MAX_BYTES, Scope, denied_bucket};
+use super::scope::{DEFAULT_MAX_BYTES, Scope};
 use super::{Host, Http, KeyValue, Messaging, Objects};
+use crate::request::Owner;
 
 /// Buckets smaller than this take no entry of the usual sizes.
 const SMALLEST_BUCKET: u64 = 4096;
@@ -52,16 +53,6 @@ pub(crate) struct Settings {
     http: Option<HostList>,
     config: bool,
     denied: Vec<Service>,
-}
-
-/// Whose request it is, and what the node says.
-#[derive(Debug)]
-pub(crate) struct Owner<'a> {
-    pub(crate) namespace: &'a Namespace,
-    pub(crate) name: &'a WorkloadName,
-    /// Subjects that nobody may publish to, besides those of every node.
-    pub(crate) deny: &'a [SubjectPattern],
-    pub(crate) deny_services: &'a [DeniedService],
 }
 
 impl Settings {

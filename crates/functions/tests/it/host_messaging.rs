@@ -19,7 +19,7 @@ async fn messages_are_published_with_their_headers() {
     let host = harness.engine.host();
     let messaging = host.messaging().unwrap();
     let mut heard = harness.client.subscribe("orders.>").await.unwrap();
-    harness.client.flush().await.unwrap();
+    assert!(nex_bus::round_trip(&harness.client, SOON).await);
     let headers = vec![("X-One".to_owned(), "1".to_owned()), ("X-One".to_owned(), "2".to_owned())];
     messaging.publish("orders.new", headers, Bytes::from_static(&[0, 255]), None).await.unwrap();
     let message = heard.next().await.unwrap();
@@ -46,7 +46,7 @@ async fn messages_are_published_with_their_headers() {
     // The reply subject of its own call is the one inbox that it may write to.
     let inbox = harness.client.new_inbox();
     let mut replies = harness.client.subscribe(inbox.clone()).await.unwrap();
-    harness.client.flush().await.unwrap();
+    assert!(nex_bus::round_trip(&harness.client, SOON).await);
     messaging.publish(&inbox, vec![], "hello".into(), Some(&inbox)).await.unwrap();
     assert_eq!(replies.next().await.unwrap().payload, "hello");
     let refused = messaging.publish("$JS.ACK.x", vec![], Bytes::new(), Some("$JS.ACK.x")).await;

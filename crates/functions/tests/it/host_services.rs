@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use nex_api::Code;
-use nex_functions::host::{Entry, HostError, Operation};
+use nex_functions::host::{Entry, HostError};
+use nex_functions::runtime::Operation;
 use nex_testkit::eventually;
 use serde_json::{Value, json};
 

@@ -5,11 +5,11 @@
 //!
 //! The nexlet holds these credentials, and a guest cannot use them but by the operations that it is offered.
 
-use super::function;
+use super::{function, is_own_bucket};
 use nex_api::start::{BucketService, HostServices, MessagingService};
 use nex_api::workload::StartWorkloadRequest;
 use nex_types::{
-    Namespace, SubjectPattern, WorkloadName, host_bucket_prefix, is_bucket_name, own_kv_bucket,
+    Namespace, SubjectPattern, WorkloadName, denied_bucket, is_bucket_name, own_kv_bucket,
     own_object_bucket,
 };
 
@@ -46,10 +46,9 @@ pub(super) fn publish(
 pub(super) fn listed_buckets(request: &StartWorkloadRequest) -> Vec<SubjectPattern> {
     let services = function(request).and_then(|function| function.host_services);
     let Some(services) = services else { return Vec::new() };
-    let own = format!("hs_{}_", request.namespace);
     let subjects = |service: Option<&BucketService>, kind: &str| -> Vec<SubjectPattern> {
         let listed = listed(service).unwrap_or_default();
-        let others = listed.iter().filter(|bucket| !bucket.starts_with(&own));
+        let others = listed.iter().filter(|bucket| !is_own_bucket(bucket, request));
         others
             .filter_map(|bucket| SubjectPattern::parse(&format!("${kind}.{bucket}.>")).ok())
             .collect()
@@ -92,10 +91,7 @@ fn listed(service: Option<&BucketService>) -> Option<&[String]> {
 
 /// The nexlet refuses the others; whoever starts another nexlet gets no rights by this either.
 fn may_be_granted(bucket: &str, namespace: &Namespace) -> bool {
-    let is_of_nex = ["nex-", "NEX_", "NEXCLIFILES"].iter().any(|prefix| bucket.starts_with(prefix));
-    let is_of_others =
-        bucket.starts_with("hs_") && !bucket.starts_with(&host_bucket_prefix(namespace));
-    is_bucket_name(bucket) && !is_of_nex && !is_of_others
+    is_bucket_name(bucket) && denied_bucket(bucket, namespace).is_none()
 }
 
 fn kv_bucket(bucket: &str, own: Own) -> Vec<String> {

@@ -208,6 +208,12 @@ fn is_function(request: &StartWorkloadRequest) -> bool {
     matches!(request.workload_type.as_str(), "javascript" | "wasm")
 }
 
+/// Whether Nex made `bucket` for the request's namespace: such a one needs no grant.
+fn is_own_bucket(bucket: &str, request: &StartWorkloadRequest) -> bool {
+    let namespace = nex_types::Namespace::parse(&request.namespace);
+    namespace.is_ok_and(|own| bucket.starts_with(&nex_types::host_bucket_prefix(&own)))
+}
+
 /// The request of a function, if it is one; what cannot be read the nexlet refuses.
 fn function(request: &StartWorkloadRequest) -> Option<FunctionRequest> {
     is_function(request).then(|| serde_json::from_str(&request.run_request).ok()).flatten()

@@ -11,7 +11,7 @@ use nex_api::trigger::{Durable, Of, runs_bucket};
 use nex_api::workload::StartWorkloadRequest;
 use nex_types::{Namespace, SubjectPattern, WorkloadName};
 
-use super::function;
+use super::{function, is_own_bucket};
 
 /// The triggers of a function, in full.
 fn triggers(request: &StartWorkloadRequest) -> Vec<FullTrigger> {
@@ -30,15 +30,15 @@ pub(super) fn subscribed(request: &StartWorkloadRequest) -> Vec<SubjectPattern> 
 
 /// What the namespace must be allowed to subscribe.
 pub(super) fn read(request: &StartWorkloadRequest) -> Vec<SubjectPattern> {
-    let own = format!("hs_{}_", request.namespace);
+    let is_own = |bucket: &str| is_own_bucket(bucket, request);
     let subject = |trigger: FullTrigger| match trigger {
         FullTrigger::Subject(subject) => Some(subject.subject),
         FullTrigger::Stream(stream) => Some(stream.filter.unwrap_or_else(|| ">".to_owned())),
-        FullTrigger::Kv(kv) if kv.bucket.starts_with(&own) => None,
+        FullTrigger::Kv(kv) if is_own(&kv.bucket) => None,
         FullTrigger::Kv(kv) => {
             Some(format!("$KV.{}.{}", kv.bucket, kv.keys.unwrap_or_else(|| ">".to_owned())))
         }
-        FullTrigger::Object(object) if object.bucket.starts_with(&own) => None,
+        FullTrigger::Object(object) if is_own(&object.bucket) => None,
         FullTrigger::Object(object) => Some(format!("$O.{}.M.>", object.bucket)),
         FullTrigger::Schedule(_) => None,
     };

@@ -11,10 +11,10 @@ use nex_functions::runtime::{Call, CallError, Guest, GuestSpec, Refusal, Reply};
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 use wasmtime_wasi::I32Exit;
-use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi::p2::bindings::{Command as Linked, CommandPre};
 
 use super::state::{State, Streams, Template};
-use crate::compile::Core;
+use crate::compile::{Core, Ready};
 use crate::failure;
 use crate::limits;
 use crate::stdio::{self, Pipe};
@@ -41,12 +41,7 @@ impl Command {
             ready: CommandPre::new(ready).map_err(unfit)?,
             name: spec.name.clone(),
             argv: spec.argv.clone(),
-            template: Template {
-                host: Arc::clone(&spec.host),
-                logs: Arc::clone(&spec.logs),
-                environment: spec.environment.clone().into_iter().collect(),
-                memory_limit: spec.memory,
-            },
+            template: Template::of(spec),
         })
     }
 
@@ -66,14 +61,7 @@ impl Command {
     }
 
     async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
-        let until = self.core.patience(store);
-        let command = loop {
-            self.core.enter(store);
-            match self.ready.instantiate_async(&mut *store).await {
-                Ok(command) => break command,
-                Err(error) => self.core.wait_for_room(error, until).await?,
-            }
-        };
+        let command = self.core.instantiate(store, &self.ready).await?;
         // What `run` returns has no number: an error is what a program's exit code 1 is.
         command.wasi_cli_run().call_run(store).await?.map_err(|()| I32Exit(1).into())
     }
@@ -94,6 +82,17 @@ impl Guest for Command {
 
     fn shape(&self) -> &'static str {
         "WASI command component"
+    }
+}
+
+impl Ready<State> for CommandPre<State> {
+    type Made = Linked;
+
+    fn make(
+        &self,
+        store: &mut Store<State>,
+    ) -> impl Future<Output = wasmtime::Result<Linked>> + Send {
+        self.instantiate_async(store)
     }
 }
 

@@ -14,7 +14,7 @@ use wasmtime::component::InstancePre;
 use super::bindings::{Guest as Bound, GuestPre, exports::nex::function::handler};
 use super::message;
 use super::state::{State, Template};
-use crate::compile::Core;
+use crate::compile::{Core, Ready};
 use crate::failure;
 use crate::idle::{self, IdleList};
 use crate::limits;
@@ -50,12 +50,7 @@ impl Function {
         Ok(Self {
             core: Arc::clone(core),
             ready: GuestPre::new(ready).map_err(unfit)?,
-            template: Template {
-                host: Arc::clone(&spec.host),
-                logs: Arc::clone(&spec.logs),
-                environment: spec.environment.clone().into_iter().collect(),
-                memory_limit: spec.memory,
-            },
+            template: Template::of(spec),
             instances: spec.instances.unwrap_or(Instances::Fresh),
             idle: IdleList::new(),
         })
@@ -77,24 +72,10 @@ impl Function {
         let output = Pipe::lines(Arc::clone(&self.template.logs));
         let wasi = self.template.wasi_of_function(&output);
         let mut store = self.template.store(&self.core.wasmtime, deadline, wasi);
-        let until = self.core.patience(&mut store);
-        let bound = loop {
-            self.core.enter(&mut store);
-            match self.instantiate(&mut store, deadline).await {
-                Ok(bound) => break bound,
-                Err(error) => self.core.wait_for_room(error, until).await?,
-            }
-        };
+        // Start functions and initialisers run here, so it is bounded as a call is.
+        let making = self.core.instantiate(&mut store, &self.ready);
+        let bound = limits::until(deadline, making).await?;
         Ok(Instance { store, bound, output, n_calls: 0 })
-    }
-
-    /// Start functions and initialisers run here, so it is bounded as a call is.
-    async fn instantiate(
-        &self,
-        store: &mut Store<State>,
-        deadline: Instant,
-    ) -> wasmtime::Result<Bound> {
-        limits::until(deadline, self.ready.instantiate_async(store)).await
     }
 
     fn keep(&self, instance: Instance) {
@@ -137,6 +118,17 @@ impl Guest for Function {
 
     fn shape(&self) -> &'static str {
         "component"
+    }
+}
+
+impl Ready<State> for GuestPre<State> {
+    type Made = Bound;
+
+    fn make(
+        &self,
+        store: &mut Store<State>,
+    ) -> impl Future<Output = wasmtime::Result<Bound>> + Send {
+        self.instantiate_async(store)
     }
 }
 

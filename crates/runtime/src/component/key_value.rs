@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use nex_functions::host::{Entry, Host, HostError, KeyValue, Operation};
+use nex_functions::host::{Entry, Host, HostError, KeyValue};
+use nex_functions::runtime::Operation;
 use wasmtime::component::Resource;
 
 use super::bindings::wasi::keyvalue::{atomics, batch, store};

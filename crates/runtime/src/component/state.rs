@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use nex_functions::host::Host;
-use nex_functions::runtime::{GuestLog, Level};
+use nex_functions::runtime::{GuestLog, GuestSpec, Level};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
@@ -61,6 +61,15 @@ pub(crate) struct Streams {
 }
 
 impl Template {
+    pub(super) fn of(spec: &GuestSpec) -> Self {
+        Self {
+            host: Arc::clone(&spec.host),
+            logs: Arc::clone(&spec.logs),
+            environment: spec.environment.clone().into_iter().collect(),
+            memory_limit: spec.memory,
+        }
+    }
+
     /// A store whose guest is bounded in memory and time, and in what the host keeps for it.
     pub(super) fn store(&self, engine: &Engine, deadline: Instant, wasi: WasiCtx) -> Store<State> {
         let mut table = ResourceTable::new();

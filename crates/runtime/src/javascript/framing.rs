@@ -7,9 +7,9 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use nex_functions::Budget;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -44,39 +44,24 @@ pub(super) fn write(head: &impl Serialize, parts: &[Bytes]) -> Result<Vec<u8>, S
     Ok(result)
 }
 
-/// What the host may hold for one instance: as much as the instance itself.
-#[derive(Debug)]
-pub(super) struct Budget {
-    limit: u64,
-    held: AtomicU64,
-}
-
-/// A part of the budget; given back when it is dropped.
+/// What the host holds for one instance, which is at most as much as the instance itself; given back when
+/// it is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     budget: Arc<Budget>,
     n_bytes: u64,
 }
 
-impl Budget {
-    pub(super) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit, held: AtomicU64::new(0) })
-    }
-
-    pub(super) fn nothing(self: &Arc<Self>) -> Held {
-        Held { budget: Arc::clone(self), n_bytes: 0 }
-    }
-}
-
 impl Held {
+    pub(super) fn nothing(budget: &Arc<Budget>) -> Self {
+        Self { budget: Arc::clone(budget), n_bytes: 0 }
+    }
+
     /// Holds so much more, or says why not.
     pub(super) fn add(&mut self, n_bytes: usize) -> Result<(), String> {
         let more = u64::try_from(n_bytes).unwrap_or(u64::MAX);
-        let Budget { limit, held } = &*self.budget;
-        let grown = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-            held.checked_add(more).filter(|held| held <= limit)
-        });
-        if grown.is_err() {
+        if !self.budget.take(more) {
+            let limit = self.budget.limit();
             return Err(format!(
                 "what host services hold for this function is more than its memory limit of {limit} bytes"
             ));
@@ -88,7 +73,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.held.fetch_sub(self.n_bytes, Ordering::Relaxed);
+        self.budget.give_back(self.n_bytes);
     }
 }
 
@@ -108,11 +93,11 @@ mod tests {
 
     #[test]
     fn a_budget_is_given_back() {
-        let budget = Budget::new(10);
-        let mut held = budget.nothing();
+        let budget = Arc::new(Budget::new(10));
+        let mut held = Held::nothing(&budget);
         held.add(8).unwrap();
-        assert!(budget.nothing().add(3).is_err());
+        assert!(Held::nothing(&budget).add(3).is_err());
         drop(held);
-        budget.nothing().add(10).unwrap();
+        Held::nothing(&budget).add(10).unwrap();
     }
 }

@@ -93,17 +93,10 @@ impl State {
 
     /// The guest waits for something; if it has answered before, its caller need not.
     fn reply_early(&mut self) {
-        let early = self.call.as_mut().and_then(|call| call.early.take());
-        match (early, &mut self.outcome) {
-            (Some(early), Some(Outcome::Replied(reply))) => {
-                let _nobody_waits = early.send(std::mem::take(reply));
-            }
-            (Some(early), _) => {
-                if let Some(call) = &mut self.call {
-                    call.early = Some(early);
-                }
-            }
-            (None, _) => {}
+        if let Some(Outcome::Replied(reply)) = &mut self.outcome
+            && let Some(early) = self.call.as_mut().and_then(|call| call.early.take())
+        {
+            let _nobody_waits = early.send(std::mem::take(reply));
         }
     }
 

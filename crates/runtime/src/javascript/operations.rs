@@ -10,9 +10,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use nex_functions::Budget;
 use nex_functions::host::Host;
 
-use super::framing::{Budget, Held};
+use super::framing::Held;
 use super::services::{self, Context, OperationResult};
 use crate::clock;
 
@@ -64,7 +65,7 @@ impl Operations {
     pub(crate) fn new(host: Arc<Host>, memory: u64) -> Self {
         Self {
             host,
-            budget: Budget::new(memory),
+            budget: Arc::new(Budget::new(memory)),
             own_reply: None,
             last_id: 0,
             pending: FuturesUnordered::new(),
@@ -127,7 +128,7 @@ impl Operations {
         operation: u32,
         argument: &[u8],
     ) -> BoxFuture<'static, (OperationResult, Held)> {
-        let mut held = self.budget.nothing();
+        let mut held = Held::nothing(&self.budget);
         if operation == SLEEP {
             let millis = argument.try_into().map_or(0.0, f64::from_le_bytes);
             return Box::pin(async move { (sleep(millis).await, held) });

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use nex_functions::host::{Entry, Host, HostError, Message, ObjectInfo, Operation, Request, Until};
+use nex_functions::host::{Entry, Host, HostError, Message, ObjectInfo, Request, Until};
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -310,14 +310,10 @@ fn pieces(value: Bytes) -> BoxStream<'static, Result<Bytes, HostError>> {
 }
 
 fn about(entry: &Entry) -> Value {
-    let operation = match entry.operation {
-        Operation::Put => "put",
-        Operation::Delete => "delete",
-    };
     json!({
         "key": entry.key,
         "revision": entry.revision,
-        "operation": operation,
+        "operation": entry.operation,
         "length": entry.value.len(),
     })
 }

@@ -39,13 +39,13 @@ pub(super) fn start(inputs: PathBuf, cache: PathBuf) -> Result<Compiler, CliErro
     let failed = |error: io::Error| CliError::other(format!("no compile helper: {error}"));
     let pairs = [Line::pair().map_err(failed)?, Line::pair().map_err(failed)?];
     let [(one, its_one), (other, its_other)] = pairs;
-    let args = CompilerArgs { inputs, cache, input: None }.words("compiler");
+    let args = CompilerArgs { inputs, cache, input: None };
     let ends = [its_one.into_fd(), its_other.into_fd()];
-    let helper = Helper::start(&PathBuf::from(SELF), &args, ends).map_err(failed)?;
+    let helper =
+        Helper::start(&PathBuf::from(SELF), &args.words("compiler"), ends).map_err(failed)?;
     tracing::debug!(pid = helper.pid(), "compile helper started");
     let lines: [Line; N_LINES] = [one, other];
-    let inputs = PathBuf::from(&args[3]);
-    Compiler::new(lines, &inputs).map_err(failed)
+    Compiler::new(lines, &args.inputs).map_err(failed)
 }
 
 /// The helper: a thread per line, each with one child at a time.
