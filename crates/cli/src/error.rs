@@ -140,7 +140,8 @@ fn hint_of(code: &str) -> Option<&'static str> {
         Code::SourceRefused => "a whole function: export default (subject, payload) => payload",
         Code::ModuleRefused => "build a command with: cargo build --release --target wasm32-wasip1",
         Code::SubjectNotGranted => "see what the namespace may use in the node's --policy file",
-        Code::SubjectDenied | Code::TriggerInvalid => "choose another subject: --on my.subject",
+        Code::SubjectDenied => "choose another subject: --on my.subject",
+        Code::TriggerInvalid => "what a trigger may say: nex run --help",
         Code::ProgramRefused => LINK_STATICALLY,
         _ => return None,
     })
