@@ -12,11 +12,14 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use tokio::process::{ChildStderr, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Marker, tree};
+
+/// Signals that ask a program to stop (spec: services, `stop.signal`).
+const ASKING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// Where a child's standard output and standard error go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,14 +75,19 @@ impl Program {
         let (stdout, stderr) = self.output.open()?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let dies_with_spawner = self.dies_with_spawner;
-        // SAFETY: between fork and exec only async-signal-safe calls are allowed: setsid and prctl
-        // are plain system calls, nothing is allocated, and errno is turned into an io::Error
+        // SAFETY: between fork and exec only async-signal-safe calls are allowed: setsid, sigaction and
+        // prctl are plain system calls, nothing is allocated, and errno is turned into an io::Error
         // without allocating. There is no safe interface to either before exec.
         unsafe {
             command.pre_exec(move || {
                 // A session of its own, so that a terminal's Ctrl-C reaches only its owner, and so
                 // that its process group can be signalled as a whole.
                 nix::unistd::setsid()?;
+                // A shell starts what runs in its background with some of them ignored, and a program
+                // that inherits that cannot be asked to stop by them.
+                for asking in ASKING {
+                    signal(asking, SigHandler::SigDfl)?;
+                }
                 if dies_with_spawner {
                     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
                 }
@@ -242,6 +250,14 @@ mod tests {
             .filter(|l| !l.starts_with("PWD=") && !l.starts_with("_=") && !l.starts_with("SHLVL="))
             .collect();
         assert_eq!(unset, ["ONLY=this"]);
+    }
+
+    #[tokio::test]
+    async fn a_signal_that_the_spawner_ignores_still_ends_a_child() {
+        // SAFETY: no handler is installed, and no other test of this process waits for the signal.
+        unsafe { signal(Signal::SIGQUIT, SigHandler::SigIgn) }.unwrap();
+        let mut child = shell("kill -QUIT $$; exit 0").spawn().unwrap();
+        assert_eq!(child.wait().await.unwrap(), Exit::Signal(3));
     }
 
     #[tokio::test]
