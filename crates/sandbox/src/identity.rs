@@ -6,6 +6,7 @@ use std::fs;
 
 /// One process of this machine's current boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "jail", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProcessIdentity {
     /// The process id.
     pub pid: i32,

@@ -19,6 +19,8 @@ mod bounded;
 mod deadline;
 mod disk;
 mod identity;
+#[cfg(feature = "jail")]
+pub mod jail;
 #[cfg(feature = "lockdown")]
 mod lockdown;
 #[cfg(feature = "tasks")]
