@@ -80,27 +80,32 @@ impl LogFeed {
         *budget = Budget::new(lines_a_second, Instant::now());
     }
 
-    /// Sends one line; never blocks.
+    /// Sends one line, read now; never blocks.
     pub fn line(&self, stream: Stream, level: &'static str, bytes: &[u8]) {
+        self.line_at(Time::now(), stream, level, bytes);
+    }
+
+    /// Sends one line that was read at `time`, as when somebody kept it meanwhile; never blocks.
+    pub fn line_at(&self, time: Time, stream: Stream, level: &'static str, bytes: &[u8]) {
         let verdict = {
             let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
             budget.spend(Instant::now())
         };
         if let Some(dropped) = verdict.say_dropped {
             let notice = format!("{dropped} log lines were dropped: more than log_rate a second");
-            self.send(Stream::Stderr, "warn", notice.as_bytes());
+            self.send(Time::now(), Stream::Stderr, "warn", notice.as_bytes());
         }
-        if verdict.pass && !self.send(stream, level, bytes) {
+        if verdict.pass && !self.send(time, stream, level, bytes) {
             self.budget.lock().unwrap_or_else(PoisonError::into_inner).dropped += 1;
         }
     }
 
-    fn send(&self, stream: Stream, level: &'static str, bytes: &[u8]) -> bool {
+    fn send(&self, time: Time, stream: Stream, level: &'static str, bytes: &[u8]) -> bool {
         let cut = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
         let outgoing = Outgoing {
             subject: subject::log(&self.namespace, &self.id, stream),
             namespace: self.namespace.to_string(),
-            time: Time::now(),
+            time,
             line: LogLine { stream, level, bytes: cut.to_vec() },
         };
         self.sink.outbox.try_send(outgoing).is_ok()
