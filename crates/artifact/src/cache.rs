@@ -109,6 +109,8 @@ impl Cache {
         make_private(path.parent().unwrap_or(&self.folder))?;
         let in_use = self.use_of(&path);
         part.persist(&path).map_err(|error| error.error)?;
+        // The clock of writes is coarser than that of uses.
+        touch(&path);
         self.make_room();
         Ok(Kept { path, size, in_use })
     }
@@ -257,6 +259,30 @@ mod tests {
         let newest = keep(&cache, b"newest");
         assert!(used.path.exists() && newest.path.exists());
         assert!(!unused.exists());
+    }
+
+    #[test]
+    fn least_recently_used_ones_go_first_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Cache::open(folder.path().to_owned(), 12).unwrap();
+        let cache = open();
+        let (first, second) = (keep(&cache, b"1111").path, keep(&cache, b"2222").path);
+        let third = keep(&cache, b"3333").path;
+        let a = Namespace::parse("a").unwrap();
+        assert!(cache.find(&a, Digest::of(b"1111")).unwrap().is_some());
+        drop(cache);
+        let cache = open();
+        assert!([&first, &second, &third].iter().all(|path| path.exists()), "all fit");
+        let used = cache.find(&a, Digest::of(b"2222")).unwrap().unwrap();
+        let fourth = keep(&cache, b"4444").path;
+        assert!(!third.exists(), "it was used longest ago");
+        let fifth = keep(&cache, b"5555").path;
+        assert!(!first.exists() && used.path.exists());
+        keep(&cache, b"66666666");
+        assert!(used.path.exists() && !fourth.exists() && !fifth.exists());
+        drop(used);
+        keep(&cache, b"77777777");
+        assert!(!second.exists(), "nobody uses it any more");
     }
 
     #[test]

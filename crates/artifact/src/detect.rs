@@ -3,11 +3,18 @@
 //! Owns: the order of questions, and a sentence for each file that is nothing Nex runs. Never: parses
 //! JavaScript (whether it is a module or a script is found by whoever compiles it).
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use wasmparser::Parser;
 
 use crate::elf::{self, ElfFacts, ElfRefusal};
+
+/// Enough for the first bytes, and the first line of a script.
+const HEAD: u64 = 4096;
+/// No function may be as long.
+const LONGEST_TEXT: u64 = 64 << 20;
 
 /// What [`detect`] found.
 pub type Detected = Result<Kind, Refusal>;
@@ -49,6 +56,8 @@ pub enum Refusal {
     Source { language: &'static str },
     #[error("the file is neither text nor a program that Nex knows")]
     Unknown,
+    #[error("the file is no program, and longer than any text that Nex runs")]
+    LongText,
 }
 
 /// Tells the kind of a whole file. Its name matters only where bytes cannot tell.
@@ -67,6 +76,27 @@ pub fn detect(bytes: &[u8], file_name: Option<&str>) -> Detected {
         _ if elf::is_elf(bytes) => Ok(Kind::Elf(elf::check_static(bytes)?)),
         _ => text(bytes, file_name),
     }
+}
+
+/// Tells the kind of a file that is read as far as that needs: programs are never whole in memory.
+///
+/// # Errors
+/// Outside, when the file cannot be read; inside, as [`detect`].
+pub fn detect_file(path: &Path) -> io::Result<Detected> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(HEAD).read_to_end(&mut bytes)?;
+    if elf::is_elf(&bytes) {
+        return Ok(elf::check_static_file(path)?.map(Kind::Elf).map_err(Refusal::Program));
+    }
+    // Only text is told by all of it.
+    if !matches!(bytes.as_slice(), [0, ..] | [b'#', b'!', ..] | [b'M', b'Z', ..]) {
+        file.take(LONGEST_TEXT).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LONGEST_TEXT {
+            return Ok(Err(Refusal::LongText));
+        }
+    }
+    Ok(detect(&bytes, path.file_name().and_then(|name| name.to_str())))
 }
 
 /// A `#!` line that names a JavaScript engine is a comment in JavaScript itself.
@@ -228,6 +258,26 @@ mod tests {
             let refusal = detect(bytes, name).unwrap_err().to_string();
             assert!(refusal.contains(says), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_file_is_told_as_its_bytes_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = format!("// {}\nexport default () => 1", "x".repeat(10_000));
+        for (name, bytes) in [
+            ("a.js", long.as_bytes()),
+            ("a.ts", b"let x: number"),
+            ("a.wasm", b"\0asm\x01\0\0\0"),
+            ("late.js", &[long.as_bytes(), b"\0"].concat()),
+            ("empty", b""),
+            ("script", b"#!/bin/sh\necho"),
+            ("elf", b"\x7fELF\x02"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(detect_file(&path).unwrap(), detect(bytes, Some(name)), "{name}");
+        }
+        assert!(detect_file(&folder.path().join("gone")).is_err());
     }
 
     proptest! {

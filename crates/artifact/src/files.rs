@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::FetchError;
+use crate::error::disk;
 
 /// The folders below which `file://` is taken.
 #[derive(Debug, Clone)]
@@ -49,7 +50,7 @@ impl AllowedFolders {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 FetchError::Missing { what: format!("file {}", path.display()) }
             }
-            _ => FetchError::Io { what: format!("cannot open file {}", path.display()), source },
+            _ => disk(format!("cannot open file {}", path.display()))(source),
         };
         let real = path.canonicalize().map_err(failed)?;
         // Before it is opened: to open a named pipe would wait for its writer.

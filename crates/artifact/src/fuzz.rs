@@ -2,6 +2,7 @@
 //!
 //! Owns: one function per parser of this crate. Never: part of the interface.
 
+use crate::registry::{Challenge, manifest, read_token, token_url};
 use crate::{Reference, check_static, detect};
 
 /// What a file is, ELF headers included.
@@ -11,7 +12,7 @@ pub fn fuzz_detect(data: &[u8]) {
     let _either = check_static(data);
 }
 
-/// References; what is accepted as an object names no other bucket and no path of the machine.
+/// References; what is accepted as an object names no other bucket, as an image no other path.
 pub fn fuzz_reference(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match Reference::parse(&text) {
@@ -22,7 +23,23 @@ pub fn fuzz_reference(data: &[u8]) {
             );
         }
         Ok(Reference::File(path)) => assert!(path.is_absolute(), "{}", path.display()),
+        Ok(Reference::Https(url)) => assert!(!url.host().is_empty(), "{url:?}"),
+        Ok(Reference::Registry(image)) => {
+            let path = format!("{}/{}", image.repository, image.version);
+            assert!(!image.repository.contains(".."), "{path}");
+            assert!(!path.contains(['?', '#', '%', ' ', '\\']), "{path}");
+        }
         _ => {}
+    }
+}
+
+/// What a registry says: manifests, challenges, tokens.
+pub fn fuzz_registry(data: &[u8]) {
+    let _either = manifest::read(data);
+    let _either = read_token(data);
+    let text = String::from_utf8_lossy(data);
+    if let Some(Challenge::Bearer { realm, service, scope }) = Challenge::parse(&text) {
+        let _either = token_url(&realm, service.as_deref(), scope.as_deref().unwrap_or_default());
     }
 }
 
@@ -39,6 +56,7 @@ mod tests {
         fn any_bytes_have_an_answer(data in proptest::collection::vec(any::<u8>(), 0..300)) {
             fuzz_detect(&data);
             fuzz_reference(&data);
+            fuzz_registry(&data);
         }
 
         #[test]
@@ -47,6 +65,13 @@ mod tests {
             rest in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             fuzz_detect(&[head, &rest].concat());
+        }
+
+        #[test]
+        fn so_has_what_a_registry_says(
+            text in "(Bearer realm=|\\{\"(layers|manifests|token)\":)[-a-z0-9:,=\"\\[\\]{} ]{0,60}",
+        ) {
+            fuzz_registry(text.as_bytes());
         }
 
         #[test]

@@ -1,6 +1,7 @@
-//! References to artifacts: `nats://`, `file://` and `data:` (spec: functions, section 1; services, section 4).
+//! References to artifacts: `nats://`, `https://`, `oci://`, `file://` and `data:` (spec: functions, section 1;
+//! services, section 4).
 //!
-//! Owns: the grammar, and whose bucket a bucket is. Never: fetches.
+//! Owns: the grammar, and whose bucket a bucket is. Never: fetches, or shows what may be secret in an address.
 
 use std::path::PathBuf;
 
@@ -8,6 +9,9 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use nex_types::Namespace;
+
+use crate::address::HttpsUrl;
+use crate::image::Image;
 
 /// The bucket of namespace `default`; other namespaces have `NEXCLIFILES_<namespace>`.
 const BUCKET: &str = "NEXCLIFILES";
@@ -24,6 +28,10 @@ pub enum Reference {
         /// The object: `<name>_<tag>`.
         object: String,
     },
+    /// Whatever a web server delivers.
+    Https(HttpsUrl),
+    /// The layer of an artifact in a registry.
+    Registry(Image),
     /// A file of the node's machine.
     File(PathBuf),
     /// The bytes themselves.
@@ -34,12 +42,17 @@ pub enum Reference {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum Error {
-    #[error("{scheme} artifacts are not there yet: use nats://BUCKET/name[:tag]")]
-    NotYet { scheme: &'static str },
     #[error(
-        "\"{uri}\" has no scheme that Nex takes: use nats://BUCKET/name[:tag], file:// or data:"
+        "\"{uri}\" has no scheme that Nex takes: use nats://BUCKET/name[:tag], https://, oci://, file:// or data:"
     )]
     UnknownScheme { uri: String },
+    #[error("the https:// reference is not taken: {what}")]
+    Https { what: &'static str },
+    #[error(
+        "\"{uri}\" is not a reference to an artifact in a registry: write \
+         oci://REGISTRY/repository[:tag|@sha256:…]"
+    )]
+    Registry { uri: String },
     #[error("\"{uri}\" is not a reference to an object: write nats://BUCKET/name[:tag]")]
     Object { uri: String },
     #[error("\"{uri}\" is not a reference to a file: write file:// and an absolute path")]
@@ -61,8 +74,11 @@ impl Reference {
             "nats" => parse_object(rest).ok_or_else(|| Error::Object { uri: shown(uri) }),
             "file" => parse_file(rest).ok_or_else(|| Error::File { uri: shown(uri) }),
             "data" => parse_data(rest).map(Self::Inline),
-            "https" => Err(Error::NotYet { scheme: "https://" }),
-            "oci" => Err(Error::NotYet { scheme: "oci://" }),
+            "https" => HttpsUrl::parse(uri).map(Self::Https),
+            "oci" => {
+                let image = Image::parse(rest).map(Self::Registry);
+                image.ok_or_else(|| Error::Registry { uri: shown(uri) })
+            }
             _ => Err(Error::UnknownScheme { uri: shown(uri) }),
         }
     }
@@ -164,8 +180,23 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
+/// Enough to recognise it, without what an address may hide: credentials and a query.
 fn shown(uri: &str) -> String {
-    uri.chars().take(200).collect()
+    let (uri, is_cut) = uri.split_once('?').map_or((uri, false), |(head, _)| (head, true));
+    let (scheme, rest) = uri.split_once("//").map_or(("", uri), |(scheme, rest)| (scheme, rest));
+    let host_end = rest.find('/').unwrap_or(rest.len());
+    let after_credentials = rest.get(..host_end).and_then(|host| host.rfind('@'));
+    let mut shown: String = match after_credentials {
+        Some(at) if !scheme.is_empty() => {
+            let rest = rest.get(at..).unwrap_or_default();
+            format!("{scheme}//…{rest}").chars().take(200).collect()
+        }
+        _ => uri.chars().take(200).collect(),
+    };
+    if is_cut {
+        shown.push_str("?…");
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -228,11 +259,24 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_refused_by_name() {
-        assert_eq!(Reference::parse("https://x/y"), Err(Error::NotYet { scheme: "https://" }));
-        assert_eq!(Reference::parse("oci://x/y"), Err(Error::NotYet { scheme: "oci://" }));
-        for bad in ["", "x", "ftp://x", "/bin/x"] {
+    fn web_servers_and_registries_are_named() {
+        assert!(
+            matches!(Reference::parse("HTTPS://x.test/y"), Ok(Reference::Https(url)) if url.host() == "x.test")
+        );
+        let image = Reference::parse("oci://x.test/y:v1");
+        assert!(matches!(image, Ok(Reference::Registry(image)) if image.repository == "y"));
+        assert!(matches!(Reference::parse("https://"), Err(Error::Https { .. })));
+        assert!(matches!(Reference::parse("oci://x.test"), Err(Error::Registry { .. })));
+    }
+
+    #[test]
+    fn other_schemes_are_refused_without_what_they_hide() {
+        for bad in ["", "x", "ftp://x", "/bin/x", "http://x"] {
             assert!(matches!(Reference::parse(bad), Err(Error::UnknownScheme { .. })), "{bad}");
+        }
+        for hiding in ["http://u:secret@x/y?t=secret", "oci://u:secret@x/y", "http://x?secret"] {
+            let error = Reference::parse(hiding).unwrap_err().to_string();
+            assert!(error.contains("x") && !error.contains("secret"), "{error}");
         }
     }
 
@@ -251,8 +295,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(uri in "(nats|file|data|https)?:?(//)?\\PC{0,40}") {
+        fn any_text_is_read_or_refused(uri in "(nats|file|data|https|oci)?:?(//)?\\PC{0,40}") {
             let _either = Reference::parse(&uri);
+        }
+
+        #[test]
+        fn an_image_is_read_back_as_it_is_written(
+            registry in "[a-z0-9]{1,8}(\\.[a-z]{1,5})?(:[1-9][0-9]{0,3})?",
+            repository in "[a-z0-9]{1,5}([._-][a-z0-9]{1,3})?(/[a-z0-9]{1,5}){0,2}",
+            tag in "[A-Za-z0-9_][A-Za-z0-9._-]{0,10}",
+        ) {
+            let Ok(Reference::Registry(image)) =
+                Reference::parse(&format!("oci://{registry}/{repository}:{tag}"))
+            else {
+                return Err(TestCaseError::fail("not read"));
+            };
+            prop_assert_eq!(image.registry, registry);
+            prop_assert_eq!(image.repository, repository);
+            prop_assert_eq!(image.version.to_string(), tag);
         }
     }
 }

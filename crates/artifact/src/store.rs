@@ -1,7 +1,7 @@
 //! Fetches artifacts into the cache, verified.
 //!
-//! Owns: who may fetch what, size limits, and the words for each failure. Never: makes anything
-//! executable, or trusts a name to mean certain bytes.
+//! Owns: who may fetch what, size limits, the bound in time. Never: makes anything executable, or trusts a
+//! name to mean certain bytes.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,24 +9,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nex_bus::{Client, objects};
-use nex_types::{ByteSize, Digest, Namespace};
+use nex_types::{Digest, Namespace};
+use reqwest::header::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::FetchError;
+use crate::address::HttpsUrl;
 use crate::cache::{Cache, InUse, Kept};
+use crate::error::disk;
 use crate::files::{AllowedFolders, not_allowed};
+use crate::flights::{Flight, Flights};
 use crate::intake::Intake;
+use crate::options::{Error, Options, read_roots};
 use crate::reference::{self, Reference};
-
-/// Of all namespaces together.
-const DEFAULT_CAPACITY: u64 = 2 << 30;
-/// A node waits 55 s for a start; then nobody would take what arrives.
-const FETCH_BOUND: Duration = Duration::from_secs(52);
+use crate::registry::Registries;
+use crate::remote::{AllowedHosts, Remote, Schemes, check_status, stream};
 
 /// The cache of artifacts, and the way into it. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
     cache: Arc<Cache>,
+    flights: Arc<Flights>,
     allowed: AllowedFolders,
+    remote: Remote,
+    registries: Registries,
+    fetch_bound: Duration,
 }
 
 /// A verified local file, which stays while this or a clone of it lives.
@@ -41,77 +48,40 @@ pub struct Artifact {
     _in_use: Arc<InUse>,
 }
 
-/// A store that could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot use folder {path}")]
-pub struct Error {
-    path: PathBuf,
-    source: io::Error,
-}
-
-/// An artifact that could not be fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// The bucket, object or file is not there.
-    #[error("{what} does not exist")]
-    Missing {
-        /// Which.
-        what: String,
-    },
-    /// The bytes are not the ones that were asked for.
-    #[error("the artifact has digest {actual}, but {wanted} was asked for")]
-    DigestMismatch {
-        /// As the request says.
-        wanted: Digest,
-        /// As the bytes say.
-        actual: Digest,
-    },
-    /// Larger than the limit.
-    #[error("{what} is larger than the {} allowed", ByteSize(*limit))]
-    TooLarge {
-        /// Which.
-        what: String,
-        /// In bytes.
-        limit: u64,
-    },
-    /// A scheme that is not taken, or a place that this workload may not read.
-    #[error("{reason}")]
-    Unsupported {
-        /// One sentence.
-        reason: String,
-    },
-    /// NATS or JetStream did not answer as it should.
-    #[error("{reason}")]
-    Unavailable {
-        /// One sentence.
-        reason: String,
-    },
-    /// The local disk.
-    #[error("{what}")]
-    Io {
-        /// What could not be done.
-        what: String,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
 impl Store {
-    /// Opens the cache, of 2 GiB, in `cache_dir`; `file://` references are taken below `allow_files`
-    /// only.
+    /// Opens with the usual options, and `file://` references below `allow_files`.
     ///
     /// # Errors
     /// When a folder is not there or cannot be made.
     pub fn open(cache_dir: PathBuf, allow_files: Vec<PathBuf>) -> Result<Self, Error> {
-        let allowed = AllowedFolders::resolve(allow_files)
-            .map_err(|(path, source)| Error { path, source })?;
-        let cache = Cache::open(cache_dir.clone(), DEFAULT_CAPACITY)
-            .map_err(|source| Error { path: cache_dir, source })?;
-        Ok(Self { cache: Arc::new(cache), allowed })
+        Self::open_with(Options { allow_files, ..Options::new(cache_dir) })
+    }
+
+    /// Opens the cache.
+    ///
+    /// # Errors
+    /// When a folder is not there or cannot be made, or an option cannot be.
+    pub fn open_with(options: Options) -> Result<Self, Error> {
+        let allowed = AllowedFolders::resolve(options.allow_files)
+            .map_err(|(path, source)| Error::Folder { path, source })?;
+        let allow_hosts =
+            AllowedHosts::parse(options.allow_hosts).map_err(|host| Error::Host { host })?;
+        let remote = Remote::new(allow_hosts, read_roots(&options.extra_roots)?);
+        let cache = Cache::open(options.cache_dir.clone(), options.capacity)
+            .map_err(|source| Error::Folder { path: options.cache_dir, source })?;
+        Ok(Self {
+            cache: Arc::new(cache),
+            flights: Arc::default(),
+            allowed,
+            registries: Registries::new(remote.clone(), options.docker_config),
+            remote,
+            fetch_bound: options.fetch_bound,
+        })
     }
 
     /// Brings the artifact that `uri` names into the cache, on behalf of `namespace`. With a digest, the
-    /// cache is asked first, and the bytes must have it. Dropping the future leaves nothing.
+    /// cache is asked first, and the bytes must have it. Equal calls at the same time fetch once.
+    /// Dropping the future leaves nothing.
     ///
     /// # Errors
     /// When it may not be fetched, is not there, too large, not what it should be, or does not arrive.
@@ -127,6 +97,24 @@ impl Store {
             |error: reference::Error| FetchError::Unsupported { reason: error.to_string() };
         let reference = Reference::parse(uri).map_err(unsupported)?;
         self.permit(&reference, namespace)?;
+        // The bytes stand in the uri: nothing to share, and no key to keep.
+        let is_inline = matches!(reference, Reference::Inline(_));
+        let fetching = Box::pin(self.find_or_bring(client, reference, digest, namespace, limit));
+        if is_inline {
+            return fetching.await;
+        }
+        let (namespace, uri) = (namespace.clone(), uri.to_owned());
+        self.flights.join(Flight { namespace, uri, digest, limit }, fetching).await
+    }
+
+    async fn find_or_bring(
+        &self,
+        client: &Client,
+        reference: Reference,
+        digest: Option<Digest>,
+        namespace: &Namespace,
+        limit: u64,
+    ) -> Result<Artifact, FetchError> {
         let Some(digest) = digest else {
             return self.bring(client, reference, None, namespace, limit).await;
         };
@@ -149,7 +137,8 @@ impl Store {
                 refuse(format!("bucket {bucket} belongs to another namespace than {namespace}"))
             }
             Reference::File(path) if !self.allowed.cover(path) => refuse(not_allowed(path)),
-            Reference::Object { .. } | Reference::File(_) | Reference::Inline(_) => Ok(()),
+            // Hosts are looked at when they have addresses.
+            _ => Ok(()),
         }
     }
 
@@ -175,41 +164,82 @@ impl Store {
         let no_room = disk("cannot write to the artifact cache");
         let part = self.cache.part().map_err(&no_room)?;
         let mut intake = Intake::new(part.reopen().map_err(&no_room)?);
-        self.copy(client, reference, limit, &mut intake).await?;
+        let promised = self.copy(client, &reference, wanted, limit, &mut intake).await?;
         let (actual, size) = intake.finish();
         if let Some(wanted) = wanted.filter(|wanted| *wanted != actual) {
             return Err(FetchError::DigestMismatch { wanted, actual });
+        }
+        if promised.is_some_and(|promised| promised != actual) {
+            let reason = "the registry delivered other bytes than its manifest names".to_owned();
+            return Err(FetchError::Unavailable { reason });
         }
         let (cache, namespace) = (Arc::clone(&self.cache), namespace.clone());
         let kept = blocking(move || cache.keep(part, &namespace, actual, size)).await;
         Ok(Artifact::new(kept.map_err(&no_room)?, actual))
     }
 
+    /// Within the bound; returns the digest that the source names for its bytes, where it names one.
     async fn copy(
         &self,
         client: &Client,
-        reference: Reference,
+        reference: &Reference,
+        wanted: Option<Digest>,
         limit: u64,
         intake: &mut Intake,
-    ) -> Result<(), FetchError> {
+    ) -> Result<Option<Digest>, FetchError> {
+        let copying = self.copy_unbounded(client, reference, wanted, limit, intake);
+        match tokio::time::timeout(self.fetch_bound, copying).await {
+            Ok(copied) => copied,
+            Err(_) => {
+                let (what, bound) = (place_of(reference), self.fetch_bound.as_secs());
+                let reason = format!("{what} did not arrive within {bound}s");
+                Err(FetchError::Unavailable { reason })
+            }
+        }
+    }
+
+    async fn copy_unbounded(
+        &self,
+        client: &Client,
+        reference: &Reference,
+        wanted: Option<Digest>,
+        limit: u64,
+        intake: &mut Intake,
+    ) -> Result<Option<Digest>, FetchError> {
         match reference {
             Reference::Object { bucket, object } => {
-                let fetching = objects::fetch(client, &bucket, &object, limit, intake);
-                match tokio::time::timeout(FETCH_BOUND, fetching).await {
-                    Ok(fetched) => fetched.map(drop).map_err(FetchError::from),
-                    Err(_) => Err(objects::Error::TooSlow { bucket, object }.into()),
-                }
+                objects::fetch(client, bucket, object, limit, intake).await?;
             }
-            Reference::File(path) => self.copy_file(path, limit, intake).await,
+            Reference::Https(url) => self.copy_url(url, limit, intake).await?,
+            Reference::Registry(image) => {
+                let _place = self.remote.place().await;
+                return self.registries.pull(image, wanted, limit, intake).await.map(Some);
+            }
+            Reference::File(path) => self.copy_file(path.clone(), limit, intake).await?,
             Reference::Inline(bytes) if bytes.len() as u64 > limit => {
-                Err(FetchError::TooLarge { what: "the data: reference".to_owned(), limit })
+                return Err(FetchError::TooLarge { what: place_of(reference), limit });
             }
             Reference::Inline(bytes) => {
                 let what = "cannot write to the artifact cache";
-                intake.write_all(&bytes).await.map_err(disk(what))?;
-                intake.flush().await.map_err(disk(what))
+                intake.write_all(bytes).await.map_err(disk(what))?;
+                intake.flush().await.map_err(disk(what))?;
             }
         }
+        Ok(None)
+    }
+
+    async fn copy_url(
+        &self,
+        url: &HttpsUrl,
+        limit: u64,
+        intake: &mut Intake,
+    ) -> Result<(), FetchError> {
+        let _place = self.remote.place().await;
+        let what = format!("the artifact at {}", url.host());
+        let url = url.clone().into_url();
+        let response = self.remote.get(url, HeaderMap::new(), Schemes::HttpsOnly).await?;
+        check_status(&response, &what)?;
+        stream(response, &what, limit, intake).await
     }
 
     async fn copy_file(
@@ -222,7 +252,7 @@ impl Store {
         let allowed = self.allowed.clone();
         let file =
             tokio::task::spawn_blocking(move || allowed.open(&path)).await.map_err(|error| {
-                FetchError::Io { what: name.clone(), source: io::Error::other(error) }
+                FetchError::Io { what: name.clone(), source: Arc::new(io::Error::other(error)) }
             })??;
         let failed = || disk(format!("cannot copy file {name}"));
         // One byte more than the limit shows that there is more.
@@ -241,28 +271,15 @@ impl Artifact {
     }
 }
 
-impl From<objects::Error> for FetchError {
-    fn from(error: objects::Error) -> Self {
-        use objects::Error as E;
-        match error {
-            E::NoBucket { bucket } => Self::Missing { what: format!("bucket {bucket}") },
-            E::NoObject { bucket, object } => {
-                Self::Missing { what: format!("object {object} in bucket {bucket}") }
-            }
-            E::TooLarge { bucket, object, limit, .. } => {
-                Self::TooLarge { what: format!("object {object} in bucket {bucket}"), limit }
-            }
-            E::LeadsElsewhere { .. } => Self::Unsupported { reason: error.to_string() },
-            E::NoJetStream | E::TooSlow { .. } | E::Other { .. } => {
-                Self::Unavailable { reason: error.to_string() }
-            }
-        }
+/// For messages: no path and no query of an address.
+fn place_of(reference: &Reference) -> String {
+    match reference {
+        Reference::Object { bucket, object } => format!("object {object} in bucket {bucket}"),
+        Reference::Https(url) => format!("the artifact at {}", url.host()),
+        Reference::Registry(image) => format!("{}/{}", image.registry, image.repository),
+        Reference::File(path) => format!("file {}", path.display()),
+        Reference::Inline(_) => "the data: reference".to_owned(),
     }
-}
-
-fn disk(what: impl Into<String>) -> impl Fn(io::Error) -> FetchError {
-    let what = what.into();
-    move |source| FetchError::Io { what: what.clone(), source }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -1,6 +1,7 @@
 //! Local files become references that any node can fetch.
 //!
-//! Owns: buckets and object names of uploads. Never: overwrites bytes: names carry the digest.
+//! Owns: buckets and object names of uploads. Never: overwrites bytes: names carry the digest; or holds a
+//! file whole that can be streamed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use nex_types::{ByteSize, Digest, Namespace};
 use tokio::io::AsyncRead;
 
 use crate::intake::hash_file;
+use crate::outgoing::Outgoing;
 use crate::reference::bucket_of;
 
 /// A `data:` reference travels in the start request, which must fit a message and the node's state.
@@ -47,6 +49,8 @@ pub enum UploadError {
     NoJetStream { size: u64 },
     #[error("cannot read {path}")]
     File { path: PathBuf, source: io::Error },
+    #[error("{path} was changed while it was uploaded: deploy it again")]
+    Changed { path: PathBuf },
     #[error(transparent)]
     Objects(objects::Error),
 }
@@ -63,13 +67,29 @@ pub async fn upload(
     bytes: &[u8],
 ) -> Result<Uploaded, UploadError> {
     let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
-    match put(client, namespace, name, (digest, size), &mut &*bytes).await {
+    match put(client, namespace, name, (digest, size), bytes, |_, _| ()).await {
         Err(objects::Error::NoJetStream) => inline(bytes, digest),
-        uploaded => uploaded.map_err(UploadError::Objects),
+        // Bytes in memory do not change on the way.
+        uploaded => uploaded.map(|(uploaded, _)| uploaded).map_err(UploadError::Objects),
     }
 }
 
-/// Likewise, from a file that is never whole in memory.
+/// What [`upload`] will answer where there is JetStream, without sending anything.
+#[must_use]
+pub fn foresee(namespace: &Namespace, name: &str, bytes: &[u8]) -> Uploaded {
+    let size = bytes.len() as u64;
+    stored(bucket_of(namespace), &legal_name(name), Digest::of(bytes), size, false)
+}
+
+/// Likewise where there is none.
+///
+/// # Errors
+/// When the bytes are too many to travel with a request.
+pub fn foresee_inline(bytes: &[u8]) -> Result<Uploaded, UploadError> {
+    inline(bytes, Digest::of(bytes))
+}
+
+/// Like [`upload`], from a file that is never whole in memory.
 ///
 /// # Errors
 /// As [`upload`], and when the file cannot be read.
@@ -79,6 +99,21 @@ pub async fn upload_file(
     name: &str,
     path: &Path,
 ) -> Result<Uploaded, UploadError> {
+    upload_file_with(client, namespace, name, path, |_, _| ()).await
+}
+
+/// Likewise; `progress` gets how many bytes are on their way, and how many there are, for each piece.
+/// It is not called where nothing has to be sent.
+///
+/// # Errors
+/// As [`upload_file`].
+pub async fn upload_file_with(
+    client: &Client,
+    namespace: &Namespace,
+    name: &str,
+    path: &Path,
+    progress: impl FnMut(u64, u64) + Unpin,
+) -> Result<Uploaded, UploadError> {
     let failed = |source| UploadError::File { path: path.to_owned(), source };
     let hashed = {
         let path = path.to_owned();
@@ -86,8 +121,8 @@ pub async fn upload_file(
     };
     let (digest, size) =
         hashed.map_err(io::Error::other).and_then(|found| found).map_err(failed)?;
-    let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
-    match put(client, namespace, name, (digest, size), &mut file).await {
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    match put(client, namespace, name, (digest, size), file, progress).await {
         Err(objects::Error::NoJetStream) if size > LONGEST_INLINE as u64 => {
             Err(UploadError::NoJetStream { size })
         }
@@ -95,8 +130,18 @@ pub async fn upload_file(
             let bytes = tokio::fs::read(path).await.map_err(failed)?;
             inline(&bytes, Digest::of(&bytes))
         }
-        uploaded => uploaded.map_err(UploadError::Objects),
+        Ok((_, Sent::Other)) => Err(UploadError::Changed { path: path.to_owned() }),
+        uploaded => uploaded.map(|(uploaded, _)| uploaded).map_err(UploadError::Objects),
     }
+}
+
+/// What an upload put under the name of a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// The bytes of that digest, now or before.
+    Right,
+    /// Something else, which is removed again.
+    Other,
 }
 
 async fn put(
@@ -104,22 +149,28 @@ async fn put(
     namespace: &Namespace,
     name: &str,
     (digest, size): (Digest, u64),
-    source: &mut (impl AsyncRead + Unpin),
-) -> Result<Uploaded, objects::Error> {
+    source: impl AsyncRead + Unpin,
+    progress: impl FnMut(u64, u64) + Unpin,
+) -> Result<(Uploaded, Sent), objects::Error> {
     let (bucket, name, hex) = (bucket_of(namespace), legal_name(name), digest.hex());
     let object = format!("{name}_{hex}");
-    let put = objects::put(client, &bucket, &object, size, source).await?;
-    // People find it by this; deploys name the digest, and so go on without it.
-    if let Err(error) = objects::link(client, &bucket, &format!("{name}_latest"), &object).await {
+    let mut source = Outgoing::new(source, size, progress);
+    let put = objects::put(client, &bucket, &object, size, &mut source).await?;
+    let is_right = put == Put::AlreadyThere || source.digest() == digest;
+    let link = format!("{name}_latest");
+    if !is_right {
+        objects::delete(client, &bucket, &object).await?;
+    } else if let Err(error) = objects::link(client, &bucket, &link, &object).await {
+        // People find it by this; deploys name the digest, and so go on without it.
         tracing::warn!(%error, "cannot link the latest upload");
     }
-    Ok(Uploaded {
-        uri: format!("nats://{bucket}/{name}:{hex}"),
-        digest,
-        size,
-        was_there: put == Put::AlreadyThere,
-        bucket: Some(bucket),
-    })
+    let uploaded = stored(bucket, &name, digest, size, put == Put::AlreadyThere);
+    Ok((uploaded, if is_right { Sent::Right } else { Sent::Other }))
+}
+
+fn stored(bucket: String, name: &str, digest: Digest, size: u64, was_there: bool) -> Uploaded {
+    let uri = format!("nats://{bucket}/{name}:{}", digest.hex());
+    Uploaded { uri, digest, size, was_there, bucket: Some(bucket) }
 }
 
 fn inline(bytes: &[u8], digest: Digest) -> Result<Uploaded, UploadError> {
@@ -133,7 +184,7 @@ fn inline(bytes: &[u8], digest: Digest) -> Result<Uploaded, UploadError> {
 }
 
 /// A name that needs no escaping in a reference, an object store or a shell.
-fn legal_name(name: &str) -> String {
+pub(crate) fn legal_name(name: &str) -> String {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let legal = name.chars().map(|c| if is_legal(c) { c } else { '-' });
     let legal: String = legal.take(LONGEST_NAME).collect();

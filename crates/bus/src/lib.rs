@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod durable;
 pub mod gather;
 pub mod guest;
+pub mod history;
 pub mod jwt;
 pub mod kv;
 mod link;

@@ -10,12 +10,14 @@ use async_nats::jetstream::object_store::{
     Config, InfoError, InfoErrorKind, ObjectInfo, ObjectMetadata, ObjectStore,
 };
 use async_nats::jetstream::stream::DirectGetErrorKind;
+use futures::TryStreamExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::streams::context;
 
 /// A whole fetch may take this long; then somebody else's slow server is to blame, and the deploy says so.
 const FETCH_BOUND: Duration = Duration::from_secs(50);
+const LIST_BOUND: Duration = Duration::from_secs(10);
 /// Links that are followed, one after the other.
 const LINKS: usize = 3;
 
@@ -193,6 +195,40 @@ pub async fn link(client: &Client, bucket: &str, name: &str, object: &str) -> Re
     let target = store.info(object).await.map_err(|error| other(bucket, &error))?;
     store.add_link(name, &target).await.map_err(|error| other(bucket, &error))?;
     Ok(())
+}
+
+/// An object, or a link to one of the same bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// When it was put there, in nanoseconds since 1970; the epoch where nobody says.
+    pub modified: i128,
+    /// The object that it stands for.
+    pub links_to: Option<String>,
+}
+
+/// Everything in a bucket.
+///
+/// # Errors
+/// When the bucket is not there, or its list does not arrive.
+pub async fn list(client: &Client, bucket: &str) -> Result<Vec<Listed>, Error> {
+    let store = open(client, bucket).await?;
+    let listing = async {
+        let found = store.list().await.map_err(|error| other(bucket, &error))?;
+        let found: Result<Vec<ObjectInfo>, _> = found.try_collect().await;
+        found.map_err(|error| other(bucket, &error))
+    };
+    let Ok(found) = tokio::time::timeout(LIST_BOUND, listing).await else {
+        let reason = format!("its list did not arrive within {}s", LIST_BOUND.as_secs());
+        return Err(Error::Other { bucket: bucket.to_owned(), reason });
+    };
+    let listed = found?.into_iter().map(|info| Listed {
+        modified: info.modified.map_or(0, |at| at.unix_timestamp_nanos()),
+        links_to: info.options.and_then(|options| options.link).and_then(|link| link.name),
+        name: info.name,
+    });
+    Ok(listed.collect())
 }
 
 /// Removes an object; one that is not there is fine.

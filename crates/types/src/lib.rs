@@ -1,9 +1,10 @@
-//! Words that every part of Nex shares: ids, names, subjects, digests, sizes, durations, tags.
+//! Words that every part of Nex shares: ids, names, subjects, digests, sizes, durations, tags, addresses.
 //!
 //! Owns: parsing, printing and comparing them. Never: does I/O, reads a clock, knows a message.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod addresses;
 mod buckets;
 mod digest;
 mod duration;
@@ -16,6 +17,7 @@ mod size;
 mod subject;
 mod tags;
 
+pub use addresses::is_public;
 pub use buckets::{host_bucket_prefix, is_bucket_name, own_kv_bucket, own_object_bucket};
 pub use digest::{Digest, DigestError};
 pub use duration::{DurationError, format_go, parse_go};

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use base64::Engine as _;
-use nex_artifact::{FetchError, UploadError, upload, upload_file};
+use nex_artifact::{
+    FetchError, KEPT_PER_NAME, UploadError, prune, upload, upload_file, upload_file_with,
+};
 use nex_testkit::NatsServer;
 use nex_types::Digest;
 
@@ -30,6 +32,68 @@ async fn what_is_uploaded_is_fetched_and_uploaded_once() {
         assert_eq!(fs::metadata(&artifact.path).unwrap().permissions().mode() & 0o777, 0o600);
     }
     assert_eq!(fixture.cached(), [format!("a/{}", first.digest.hex())]);
+}
+
+#[tokio::test]
+async fn an_upload_tells_how_far_it_is() {
+    let (server, fixture) = (NatsServer::start().await, Fixture::new());
+    let (client, a) = (server.client().await, namespace("a"));
+    let (path, total) = (fixture.folder.path().join("x"), 3_000_000);
+    fs::write(&path, vec![7; total]).unwrap();
+    let mut told = Vec::new();
+    let progress = |done, total| told.push((done, total));
+    let uploaded = upload_file_with(&client, &a, "x", &path, progress).await.unwrap();
+    assert!(!uploaded.was_there && told.len() > 10);
+    assert!(told.is_sorted() && told.iter().all(|(_, of)| *of == total as u64));
+    assert_eq!(told.last(), Some(&(total as u64, total as u64)));
+    let nothing = |_, _| panic!("nothing is sent");
+    let again = upload_file_with(&client, &a, "x", &path, nothing).await.unwrap();
+    assert!(again.was_there);
+}
+
+#[tokio::test]
+async fn a_file_that_changes_on_its_way_is_not_left_under_a_wrong_name() {
+    let (server, fixture) = (NatsServer::start().await, Fixture::new());
+    let (client, a) = (server.client().await, namespace("a"));
+    let path = fixture.folder.path().join("x");
+    fs::write(&path, vec![7; 3_000_000]).unwrap();
+    let mut is_first = true;
+    let change = |_, _| {
+        if std::mem::take(&mut is_first) {
+            fs::write(&path, vec![8; 3_000_000]).unwrap();
+        }
+    };
+    let error = upload_file_with(&client, &a, "x", &path, change).await.unwrap_err();
+    assert!(matches!(error, UploadError::Changed { .. }), "{error:?}");
+    let digest = Digest::of(&vec![7; 3_000_000]).hex();
+    for uri in ["nats://NEXCLIFILES_a/x", &format!("nats://NEXCLIFILES_a/x:{digest}")] {
+        let left = fixture.store.fetch(&client, uri, None, &a, LIMIT).await;
+        assert!(matches!(left, Err(FetchError::Missing { .. })), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn old_uploads_go_but_for_those_in_use() {
+    let (server, fixture) = (NatsServer::start().await, Fixture::new());
+    let (client, a) = (server.client().await, namespace("a"));
+    assert_eq!(prune(&client, &a, "x", &[]).await, 0, "there is no bucket, and no harm");
+    let mut uploads = Vec::new();
+    for n in 0..8u8 {
+        uploads.push(upload(&client, &a, "x", &[n]).await.unwrap());
+        upload(&client, &a, "x_y", &[n]).await.unwrap();
+    }
+    assert_eq!(prune(&client, &a, "x", &[uploads[1].digest]).await, 2);
+    for (n, uploaded) in uploads.iter().enumerate() {
+        let fetched = fixture.store.fetch(&client, &uploaded.uri, None, &a, LIMIT).await;
+        let stays = n == 1 || n >= uploads.len() - KEPT_PER_NAME;
+        assert_eq!(fetched.is_ok(), stays, "{n}: {fetched:?}");
+    }
+    for uri in ["nats://NEXCLIFILES_a/x", "nats://NEXCLIFILES_a/x_y"] {
+        assert!(fixture.store.fetch(&client, uri, None, &a, LIMIT).await.is_ok(), "{uri}");
+    }
+    assert_eq!(prune(&client, &a, "x", &[uploads[1].digest]).await, 0);
+    let without = NatsServer::options().without_jetstream().start().await;
+    assert_eq!(prune(&without.client().await, &a, "x", &[]).await, 0);
 }
 
 #[tokio::test]
@@ -85,7 +149,7 @@ async fn each_failure_is_told_apart_and_leaves_nothing() {
     assert_eq!(mismatch.to_string(), expected);
     let too_large = fetch(&uploaded.uri, None, 4).await;
     assert!(matches!(too_large, FetchError::TooLarge { limit: 4, .. }), "{too_large:?}");
-    let scheme = fetch("https://example.test/x", None, LIMIT).await;
+    let scheme = fetch("http://example.test/x", None, LIMIT).await;
     assert!(matches!(scheme, FetchError::Unsupported { .. }), "{scheme:?}");
     assert_eq!(fixture.cached(), Vec::<String>::new());
 }

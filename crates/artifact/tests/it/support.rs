@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nex_artifact::Store;
+use nex_artifact::{Options, Store};
 use nex_types::Namespace;
 use tempfile::TempDir;
 
@@ -18,10 +18,16 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::with(|options| options)
+    }
+
+    pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let allowed = folder.path().join("allowed");
         fs::create_dir(&allowed).unwrap();
-        let store = Store::open(folder.path().join("cache"), vec![allowed.clone()]).unwrap();
+        let options = Options::new(folder.path().join("cache"));
+        let options = change(Options { allow_files: vec![allowed.clone()], ..options });
+        let store = Store::open_with(options).unwrap();
         Self { store, allowed, folder }
     }
 
