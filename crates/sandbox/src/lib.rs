@@ -2,12 +2,12 @@
 //!
 //! Owns: spawning children with a session of their own, taking over processes that others started,
 //! ending whole trees, telling one process from a later one with the same pid, and the table of
-//! background tasks; and the walls of a process that runs guests. Never: knows what a workload is.
-//! Namespaces and cgroups are not here yet (docs/roadmap.md); this crate is where they will live, and
-//! the only one that may use `unsafe` for the kernel's sake.
+//! background tasks; the walls of a process that runs guests, and the boxes around native programs
+//! (docs/security.md). Never: knows what a workload is. The only crate that may use `unsafe` for the
+//! kernel's sake.
 #![allow(
     unsafe_code,
-    reason = "setsid, the parent-death signal, an ignored signal and a pidfd to wait on have no safe interface"
+    reason = "setsid, the parent-death signal, an ignored signal, pidfds, namespaces and mounts have no safe interface"
 )]
 #![warn(missing_docs)]
 
@@ -17,6 +17,8 @@ mod adopted;
 mod bounded;
 #[cfg(feature = "tasks")]
 mod deadline;
+#[cfg(feature = "jail")]
+pub mod detach;
 mod disk;
 mod identity;
 #[cfg(feature = "jail")]

@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
-use tokio::process::{ChildStderr, ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Marker, tree};
@@ -41,8 +41,10 @@ pub struct Program {
     pub environment: BTreeMap<String, String>,
     /// Working directory; the parent's when absent.
     pub directory: Option<PathBuf>,
-    /// Standard output and standard error; standard input is empty.
+    /// Standard output and standard error.
     pub output: Output,
+    /// Whether standard input is a pipe that the parent writes; else it is empty.
+    pub takes_input: bool,
     /// Whether the kernel kills it when the thread that spawned it ends (see [`Spawner`]).
     pub dies_with_spawner: bool,
 }
@@ -57,6 +59,7 @@ impl Program {
             environment: BTreeMap::new(),
             directory: None,
             output: Output::Pipes,
+            takes_input: false,
             dies_with_spawner: false,
         }
     }
@@ -73,7 +76,8 @@ impl Program {
             command.current_dir(directory);
         }
         let (stdout, stderr) = self.output.open()?;
-        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        let stdin = if self.takes_input { Stdio::piped() } else { Stdio::null() };
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
         let dies_with_spawner = self.dies_with_spawner;
         // SAFETY: between fork and exec only async-signal-safe calls are allowed: setsid, sigaction and
         // prctl are plain system calls, nothing is allocated, and errno is turned into an io::Error
@@ -96,7 +100,9 @@ impl Program {
         }
         let mut inner = command.spawn()?;
         let pid = inner.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
-        Ok(Child { pid, stdout: inner.stdout.take(), stderr: inner.stderr.take(), inner })
+        let (stdin, stdout, stderr) =
+            (inner.stdin.take(), inner.stdout.take(), inner.stderr.take());
+        Ok(Child { pid, stdin, stdout, stderr, inner })
     }
 }
 
@@ -137,6 +143,8 @@ impl std::fmt::Display for Exit {
 #[derive(Debug)]
 pub struct Child {
     pid: i32,
+    /// Its standard input, where it takes any, to be taken once.
+    pub stdin: Option<ChildStdin>,
     /// Its standard output, to be taken once.
     pub stdout: Option<ChildStdout>,
     /// Its standard error, to be taken once.
