@@ -6,7 +6,7 @@ use nex_sandbox::jail::{Plan, Wall};
 use serde::{Deserialize, Serialize};
 
 /// All that a shim needs. It reads it from its standard input, to the end; its working directory is the
-/// workload's folder.
+/// workload's folder, which has one shim at a time; what an earlier one left there is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Version of the words that the nexlet speaks.
