@@ -96,6 +96,8 @@ codes! {
     ProgramRefused = 220,
     /// The program could not be started.
     SpawnFailed = 221,
+    /// The sandbox that it asks for, or asks to do without, is not to be had on this node.
+    SandboxUnavailable = 222,
 
     /// The input cannot be given to this function (400).
     CallBadInput = 300,

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::Time;
 use crate::codec::nullable;
 
+/// The JetStream stream that keeps events.
+pub const HISTORY: &str = "NEX_EVENTS";
+
 /// An event, printed as its bare payload.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -45,6 +48,9 @@ pub enum Event {
     },
     WorkloadStarted(WorkloadStarted),
     WorkloadStopped(WorkloadStopped),
+    /// Ours: its program ended, or could not be started, and is started again after a pause; `metadata`
+    /// has `exit`, `restarts`, `next_start` and the last lines of its output.
+    WorkloadRestarting(WorkloadStopped),
 }
 
 /// NODESTARTED.
@@ -122,6 +128,7 @@ impl Event {
             Self::AgentLameduckSet { .. } => "AGENTLAMEDUCKSET",
             Self::WorkloadStarted(_) => WORKLOAD_STARTED,
             Self::WorkloadStopped(_) => WORKLOAD_STOPPED,
+            Self::WorkloadRestarting(_) => WORKLOAD_RESTARTING,
         }
     }
 }
@@ -130,6 +137,8 @@ impl Event {
 pub const WORKLOAD_STARTED: &str = "WORKLOADSTARTED";
 /// Type token of WORKLOADSTOPPED.
 pub const WORKLOAD_STOPPED: &str = "WORKLOADSTOPPED";
+/// Type token of WORKLOADRESTARTING.
+pub const WORKLOAD_RESTARTING: &str = "WORKLOADRESTARTING";
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ pub mod fuzz;
 pub mod host_services;
 pub mod lease;
 pub mod log;
+mod native;
 pub mod node;
 pub mod start;
 pub mod subject;

@@ -12,6 +12,10 @@ pub use crate::host_services::{
     BucketService, BucketSettings, HostServices, HttpService, HttpSettings, MessagingService,
     MessagingSettings,
 };
+pub use crate::native::{
+    Cores, HealthRequest, NativeLimits, NativeRequest, RestartPolicy, RestartRequest, Sandbox,
+    StopRequest, StopSignal, TcpProbe,
+};
 pub use crate::trigger::{FullTrigger, Trigger};
 
 /// `run_request` of the types `javascript` and `wasm`.
@@ -101,64 +105,6 @@ pub enum InstanceReuse {
     Reuse,
     /// Every call starts from the image.
     Fresh,
-}
-
-/// `run_request` of the type `native`: the Go nexlet's keys, `digest` and `stop`.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NativeRequest {
-    /// Where the program is: `nats://BUCKET/name[:tag]` or `file://`.
-    pub uri: String,
-    /// `sha256:<hex>`, verified before the program is made executable.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// Arguments after the program's name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub argv: Vec<String>,
-    /// The program's whole environment, besides what Nex adds.
-    #[serde(default, skip_serializing_if = "Environment::is_empty")]
-    pub environment: Environment,
-    /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Ports that the program listens on; recorded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub expose_ports: Vec<u16>,
-    /// How it is told to stop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop: Option<StopRequest>,
-}
-
-impl std::fmt::Debug for NativeRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NativeRequest")
-            .field("uri", &self.uri)
-            .field("digest", &self.digest)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How a native program is told to stop.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StopRequest {
-    /// `SIGTERM` (default), `SIGINT`, `SIGHUP` or `SIGQUIT`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signal: Option<StopSignal>,
-    /// Go duration until the whole tree is killed; default `10s`, at most `10m`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grace: Option<String>,
-}
-
-/// Signals that ask a program to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-#[expect(missing_docs, reason = "the kernel's own names")]
-pub enum StopSignal {
-    Sigterm,
-    Sigint,
-    Sighup,
-    Sigquit,
 }
 
 /// The JSON schema of `T` as text, as nexlets announce it.

@@ -83,6 +83,12 @@ pub fn log(namespace: &str, workload_id: &str, stream: Stream) -> String {
     format!("$NEX.FEED.{namespace}.logs.{workload_id}.{stream}")
 }
 
+/// The log lines of all workloads of a namespace.
+#[must_use]
+pub fn logs(namespace: &str) -> String {
+    format!("$NEX.FEED.{namespace}.logs.*.*")
+}
+
 /// An event; `from` is a node id or a workload's namespace.
 #[must_use]
 pub fn event(from: &str, type_token: &str) -> String {

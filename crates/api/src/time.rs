@@ -47,6 +47,12 @@ impl Time {
         Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or_default()
     }
 
+    /// The moment so much later; the same when that is out of range.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        self.0.checked_add(time).map(Self).unwrap_or(self)
+    }
+
     /// RFC 3339 with whole seconds, as `WorkloadSummary.start_time` is written.
     #[must_use]
     pub fn to_seconds_text(self) -> String {

@@ -192,6 +192,9 @@ pub struct StopWorkloadRequest {
     /// The owner.
     #[serde(deserialize_with = "nullable")]
     pub namespace: String,
+    /// Ours, from node to nexlet: what has ended by itself stays listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unless_ended: bool,
 }
 
 /// The answer to UNDEPLOY and STOPWORKLOAD.
@@ -283,6 +286,10 @@ pub mod fact {
     pub const RESTARTS: &str = "restarts";
     pub const EXIT: &str = "exit";
     pub const SANDBOX: &str = "sandbox";
+    /// Ours: the last lines that a program wrote before it ended.
+    pub const LAST_OUTPUT: &str = "last_output";
+    /// Ours: when a program that ended is started again.
+    pub const NEXT_START: &str = "next_start";
     pub const COPY_OF: &str = "copy_of";
     /// Ours: what the workload's credentials allow, as JSON or a sentence.
     pub const PERMISSIONS: &str = "permissions";
