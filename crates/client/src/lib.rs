@@ -10,6 +10,7 @@ mod deploy;
 mod error;
 mod feed;
 mod fleet;
+mod history;
 mod lameduck;
 mod lease;
 mod nodes;
@@ -29,9 +30,11 @@ use serde::de::DeserializeOwned;
 pub use copies::Copies;
 pub use deploy::{Placement, sealed};
 pub use error::{Error, Refusal};
-pub use feed::{EventLine, Events, LogRecord, Logs};
+pub use feed::{EventLine, Events, LogRecord};
 pub use fleet::{Fleet, Member};
+pub use history::History;
 pub use lease::{Lease, Leases};
+pub use nex_bus::history::{Begin, HistoryError};
 
 /// Where the view does not tell how many will answer, the wait ends this long after the last reply …
 const STALL: Duration = Duration::from_millis(100);

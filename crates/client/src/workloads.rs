@@ -124,7 +124,7 @@ impl Client {
     /// When NATS fails, nobody answers, or a node refuses.
     pub async fn stop(&self, namespace: &str, id: &str) -> Result<StopWorkloadResponse, Error> {
         let subject = subject::control_of(self.namespace.as_str(), "UNDEPLOY", id);
-        let request = StopWorkloadRequest { namespace: namespace.to_owned() };
+        let request = StopWorkloadRequest { namespace: namespace.to_owned(), ..Default::default() };
         let is_stopped = |message: &nex_bus::Message| {
             read::<StopWorkloadResponse>(message).is_ok_and(|response| response.stopped)
         };

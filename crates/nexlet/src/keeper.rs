@@ -103,6 +103,7 @@ impl Keeper {
                 self.node.taken(node_start, self.link.mark());
                 self.server.beat();
                 restore(&self.server, reply.existing_state);
+                self.server.nexlet.registered();
             }
             Err(error) => {
                 tracing::warn!(%error, again = ?self.node.pause, "not registered again yet");

@@ -10,6 +10,7 @@
 pub mod conformance;
 mod description;
 mod ended;
+mod events;
 mod ingress;
 mod keeper;
 mod lameduck;
@@ -28,6 +29,7 @@ pub mod variables;
 mod workload;
 
 pub use description::{Description, DescriptionError};
+pub use events::EventFeed;
 pub use ingress::Ingress;
 pub use logs::{LogFeed, LogLine, LogSink};
 pub use nex_bus::seal::{KeyError, SealKey};

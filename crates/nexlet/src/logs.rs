@@ -1,24 +1,42 @@
 //! Log lines of workloads on their way to the feed.
 //!
-//! Owns: the bound on what waits, the rate per workload, the headers. Never: keeps history, or makes
-//! a workload wait: past a bound lines are dropped, counted, and that is said once a second.
+//! Owns: the headers, and the turns that workloads take. Never: keeps history, or makes a workload wait:
+//! past a bound lines are dropped, counted, and that is said within about a second.
+//!
+//! ```text
+//! line ─► waits with its workload ─► a few lines each turn ─► NATS
+//!             └ no room or over the rate: counted ─► told a second later, also when nothing follows
+//! ```
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod waiting;
 
-use nex_api::log::{GROUP_HEADER, LEVEL_HEADER, NAMESPACE_HEADER, Stream, TIME_HEADER};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use nex_api::log::{
+    GROUP_HEADER, LEVEL_HEADER, NAME_HEADER, NAMESPACE_HEADER, NODE_HEADER, Stream, TIME_HEADER,
+};
 use nex_api::{Time, subject};
 use nex_bus::Client;
 use nex_bus::service::header_map;
-use nex_types::{Id, Namespace};
-use tokio::sync::mpsc;
+use nex_types::{Id, Namespace, WorkloadName};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
-/// Lines of all workloads that may wait for NATS; past it they are dropped and counted per workload.
-const WAITING_LINES: usize = 8192;
+use waiting::{Dropped, Line, Owed, Waiting};
+
 /// A longer line is cut (spec: functions, section 4).
 const LONGEST_LINE: usize = 16 * 1024;
 /// Default of lines a second and workload.
 const DEFAULT_RATE: u32 = 1000;
+/// Lines of one workload before it is another's turn.
+const TURN: usize = 32;
+/// What was dropped is told so long after the first of it.
+const TELL_AFTER: Duration = Duration::from_secs(1);
+/// At its end a nexlet does not wait longer for lines that NATS does not take.
+const FLUSH_BOUND: Duration = Duration::from_secs(2);
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,50 +52,93 @@ pub struct LogLine {
 /// Takes a nexlet's log lines to NATS.
 #[derive(Debug, Clone)]
 pub struct LogSink {
-    outbox: mpsc::Sender<Outgoing>,
+    signals: mpsc::UnboundedSender<Signal>,
+    n_bytes: Arc<AtomicUsize>,
+    node_id: Arc<str>,
 }
 
+/// What the publisher is told. Of each workload there is at most one of the first two on the way.
 #[derive(Debug)]
-struct Outgoing {
-    subject: String,
-    namespace: String,
-    time: Time,
-    line: LogLine,
+enum Signal {
+    HasLines(Arc<Waiting>),
+    HasDropped(Arc<Waiting>),
+    Flush(oneshot::Sender<()>),
 }
 
 impl LogSink {
     /// The sink, and the task that empties it into `client` until all feeds are gone.
     pub fn new(client: Client) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (outbox, inbox) = mpsc::channel(WAITING_LINES);
-        (Self { outbox }, publish_all(client, inbox))
+        let (signals, inbox) = mpsc::unbounded_channel();
+        let sink = Self { signals, n_bytes: Arc::default(), node_id: Arc::from("") };
+        let publisher = Publisher {
+            client,
+            inbox,
+            ready: VecDeque::new(),
+            owing: Vec::new(),
+            due: None,
+            flushes: Vec::new(),
+        };
+        (sink, publisher.run())
+    }
+
+    /// The same sink; its lines say that they are from this node.
+    #[must_use]
+    pub fn on_node(self, node_id: &str) -> Self {
+        Self { node_id: Arc::from(node_id), ..self }
     }
 
     /// The feed of one workload.
     #[must_use]
     pub fn feed(&self, namespace: &Namespace, id: &Id) -> LogFeed {
-        LogFeed {
-            sink: self.clone(),
-            namespace: Arc::from(namespace.as_str()),
-            id: Arc::from(id.as_str()),
-            budget: Arc::new(Mutex::new(Budget::new(DEFAULT_RATE, Instant::now()))),
+        self.feed_of(namespace, id, "")
+    }
+
+    /// The feed of one workload, by whose name its lines can be found.
+    #[must_use]
+    pub fn named_feed(&self, namespace: &Namespace, id: &Id, name: &WorkloadName) -> LogFeed {
+        self.feed_of(namespace, id, name.as_str())
+    }
+
+    fn feed_of(&self, namespace: &Namespace, id: &Id, name: &str) -> LogFeed {
+        let owner = Owner {
+            namespace: namespace.to_string(),
+            id: id.to_string(),
+            name: name.to_owned(),
+            node_id: Arc::clone(&self.node_id),
+        };
+        let waiting = Waiting::new(owner, DEFAULT_RATE, Arc::clone(&self.n_bytes));
+        LogFeed { signals: self.signals.clone(), waiting: Arc::new(waiting) }
+    }
+
+    /// Waits until what was written so far is on its way, and what was dropped is told; not for long.
+    pub async fn flush(&self) {
+        let (flushed, done) = oneshot::channel();
+        if self.signals.send(Signal::Flush(flushed)).is_ok() {
+            let _not_in_time = tokio::time::timeout(FLUSH_BOUND, done).await;
         }
     }
 }
 
-/// One workload's log. Clones share its rate.
+/// Whose lines they are.
+#[derive(Debug)]
+struct Owner {
+    namespace: String,
+    id: String,
+    name: String,
+    node_id: Arc<str>,
+}
+
+/// One workload's log. Clones share its rate and its room.
 #[derive(Debug, Clone)]
 pub struct LogFeed {
-    sink: LogSink,
-    namespace: Arc<str>,
-    id: Arc<str>,
-    budget: Arc<Mutex<Budget>>,
+    signals: mpsc::UnboundedSender<Signal>,
+    waiting: Arc<Waiting>,
 }
 
 impl LogFeed {
     /// Sets how many lines a second are let through.
     pub fn set_rate(&self, lines_a_second: u32) {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        *budget = Budget::new(lines_a_second, Instant::now());
+        self.waiting.set_rate(lines_a_second);
     }
 
     /// Sends one line, read now; never blocks.
@@ -87,93 +148,137 @@ impl LogFeed {
 
     /// Sends one line that was read at `time`, as when somebody kept it meanwhile; never blocks.
     pub fn line_at(&self, time: Time, stream: Stream, level: &'static str, bytes: &[u8]) {
-        let verdict = {
-            let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-            budget.spend(Instant::now())
-        };
-        if let Some(dropped) = verdict.say_dropped {
-            let notice = format!("{dropped} log lines were dropped: more than log_rate a second");
-            self.send(Time::now(), Stream::Stderr, "warn", notice.as_bytes());
-        }
-        if verdict.pass && !self.send(time, stream, level, bytes) {
-            self.budget.lock().unwrap_or_else(PoisonError::into_inner).dropped += 1;
-        }
-    }
-
-    fn send(&self, time: Time, stream: Stream, level: &'static str, bytes: &[u8]) -> bool {
         let cut = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
-        let outgoing = Outgoing {
-            subject: subject::log(&self.namespace, &self.id, stream),
-            namespace: self.namespace.to_string(),
-            time,
-            line: LogLine { stream, level, bytes: cut.to_vec() },
+        let line = LogLine { stream, level, bytes: cut.to_vec() };
+        let signal = match self.waiting.push(Line { time, line }) {
+            Owed::Nothing => return,
+            Owed::Lines => Signal::HasLines,
+            Owed::Notice => Signal::HasDropped,
         };
-        self.sink.outbox.try_send(outgoing).is_ok()
+        // Without a publisher nobody would hear it.
+        let _gone = self.signals.send(signal(Arc::clone(&self.waiting)));
     }
 }
 
-async fn publish_all(client: Client, mut inbox: mpsc::Receiver<Outgoing>) {
-    while let Some(outgoing) = inbox.recv().await {
-        let headers = header_map(&[
-            (LEVEL_HEADER.to_owned(), outgoing.line.level.to_owned()),
-            (TIME_HEADER.to_owned(), outgoing.time.to_string()),
-            (GROUP_HEADER.to_owned(), String::new()),
-            (NAMESPACE_HEADER.to_owned(), outgoing.namespace),
-        ]);
-        let payload = outgoing.line.bytes.into();
-        if client.publish_with_headers(outgoing.subject, headers, payload).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Lines a second, counted per second.
 #[derive(Debug)]
-struct Budget {
-    rate: u32,
-    second: Instant,
-    spent: u32,
-    dropped: u64,
+struct Publisher {
+    client: Client,
+    inbox: mpsc::UnboundedReceiver<Signal>,
+    /// Workloads that have lines, in the order of their turns.
+    ready: VecDeque<Arc<Waiting>>,
+    /// Workloads of which lines were dropped and not told yet.
+    owing: Vec<Arc<Waiting>>,
+    due: Option<Instant>,
+    flushes: Vec<oneshot::Sender<()>>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Verdict {
-    pass: bool,
-    say_dropped: Option<u64>,
-}
+/// The connection is closed.
+#[derive(Debug)]
+struct Closed;
 
-impl Budget {
-    fn new(rate: u32, now: Instant) -> Self {
-        Self { rate, second: now, spent: 0, dropped: 0 }
+impl Publisher {
+    async fn run(mut self) {
+        while self.hear().await {
+            if self.turns().await.is_err() {
+                return;
+            }
+        }
+        let _closed = self.tell_dropped().await;
     }
 
-    fn spend(&mut self, now: Instant) -> Verdict {
-        let mut say_dropped = None;
-        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
-            say_dropped = (self.dropped > 0).then_some(self.dropped);
-            *self = Self::new(self.rate, now);
+    /// Waits until there is something to do; false when all feeds are gone.
+    async fn hear(&mut self) -> bool {
+        let due = self.due;
+        let is_due = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            signal = self.inbox.recv() => match signal {
+                Some(signal) => self.note(signal),
+                None => return false,
+            },
+            () = is_due => {}
         }
-        if self.spent >= self.rate {
-            self.dropped += 1;
-            return Verdict { pass: false, say_dropped };
-        }
-        self.spent += 1;
-        Verdict { pass: true, say_dropped }
+        true
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn note(&mut self, signal: Signal) {
+        match signal {
+            Signal::HasLines(waiting) => self.ready.push_back(waiting),
+            Signal::HasDropped(waiting) => {
+                self.due.get_or_insert_with(|| Instant::now() + TELL_AFTER);
+                self.owing.push(waiting);
+            }
+            Signal::Flush(flushed) => self.flushes.push(flushed),
+        }
+    }
 
-    #[test]
-    fn a_flood_is_dropped_counted_and_said() {
-        let start = Instant::now();
-        let mut budget = Budget::new(2, start);
-        let passed: Vec<bool> = (0..5).map(|_| budget.spend(start).pass).collect();
-        assert_eq!(passed, [true, true, false, false, false]);
-        let later = budget.spend(start + Duration::from_secs(1));
-        assert_eq!(later, Verdict { pass: true, say_dropped: Some(3) });
-        assert_eq!(budget.spend(start + Duration::from_secs(1)).say_dropped, None);
+    /// Publishes until no line waits; whoever comes meanwhile gets its turn.
+    async fn turns(&mut self) -> Result<(), Closed> {
+        while let Some(waiting) = self.ready.pop_front() {
+            let (lines, has_more) = waiting.take(TURN);
+            for line in lines {
+                self.publish(waiting.owner(), line).await?;
+            }
+            if has_more {
+                self.ready.push_back(waiting);
+            }
+            while let Ok(signal) = self.inbox.try_recv() {
+                self.note(signal);
+            }
+            self.tell_when_due().await?;
+        }
+        if !self.flushes.is_empty() {
+            self.tell_dropped().await?;
+            for flushed in self.flushes.drain(..) {
+                let _not_waiting = flushed.send(());
+            }
+        }
+        self.tell_when_due().await
+    }
+
+    async fn tell_when_due(&mut self) -> Result<(), Closed> {
+        match self.due {
+            Some(due) if due <= Instant::now() => self.tell_dropped().await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn tell_dropped(&mut self) -> Result<(), Closed> {
+        self.due = None;
+        for waiting in std::mem::take(&mut self.owing) {
+            let Dropped { over_rate, no_room } = waiting.take_dropped();
+            for (n, why) in [
+                (over_rate, "more than log_rate a second"),
+                (no_room, "more than NATS took while they waited"),
+            ] {
+                if n > 0 {
+                    let bytes = format!("{n} log lines were dropped: {why}").into_bytes();
+                    let line = LogLine { stream: Stream::Stderr, level: "warn", bytes };
+                    self.publish(waiting.owner(), Line { time: Time::now(), line }).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, owner: &Owner, Line { time, line }: Line) -> Result<(), Closed> {
+        let headers = [
+            (LEVEL_HEADER, line.level.to_owned()),
+            (TIME_HEADER, time.to_string()),
+            (GROUP_HEADER, String::new()),
+            (NAMESPACE_HEADER, owner.namespace.clone()),
+        ];
+        let ours = [(NAME_HEADER, owner.name.clone()), (NODE_HEADER, owner.node_id.to_string())];
+        let ours = ours.into_iter().filter(|(_, value)| !value.is_empty());
+        let headers: Vec<(String, String)> =
+            headers.into_iter().chain(ours).map(|(name, value)| (name.to_owned(), value)).collect();
+        let subject = subject::log(&owner.namespace, &owner.id, line.stream);
+        let sent =
+            self.client.publish_with_headers(subject, header_map(&headers), line.bytes.into());
+        sent.await.map_err(|_| Closed)
     }
 }

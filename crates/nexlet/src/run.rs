@@ -73,8 +73,8 @@ impl fmt::Debug for RunOptions {
 pub enum Ending {
     /// It was told to: its workloads end, and callers and listeners are told so.
     Drain,
-    /// Another nexlet runs its workloads by now: the control API is left to that one, calls that
-    /// were received are finished, and no end is announced.
+    /// Another nexlet has its workloads, or will find them: the control API is left to that one, calls
+    /// that were received are finished, and no end is announced.
     HandOver,
 }
 
@@ -126,6 +126,7 @@ pub async fn run(
     let keeper =
         Keeper::listen(Arc::clone(&server), registration, renewal, link, node_start).await?;
     restore(&server, registered.reply.existing_state);
+    server.nexlet.registered();
     // The node gives up who is silent for as long as an orphan waits.
     let period = (options.orphan_after / 8).clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
     let heart = heartbeat(Arc::clone(&server), options.node_id, period, tasks.token());
@@ -134,13 +135,18 @@ pub async fn run(
         ending = shutdown => (ending, None),
         () = server.lameduck.end.passed() => (Ending::Drain, None),
         () = keeper.keep(options.orphan_after) => {
-            tracing::warn!(after = ?options.orphan_after, "the node stayed away, draining");
-            (Ending::Drain, None)
+            tracing::warn!(after = ?options.orphan_after, "the node stayed away, ending");
+            (unasked(&server), None)
         }
-        name = tasks.failure() => (Ending::Drain, Some(name)),
+        name = tasks.failure() => (unasked(&server), Some(name)),
     };
     drain(&server, service, ending).await;
     failed.map_or(Ok(()), |name| Err(RunError::Task(name)))
+}
+
+/// Nobody said that the workloads shall end: those that can, go on.
+fn unasked(server: &Server) -> Ending {
+    if server.nexlet.leaves_workloads() { Ending::HandOver } else { Ending::Drain }
 }
 
 fn server(
@@ -165,7 +171,7 @@ fn server(
         table: Table::default(),
         ended: Ended::default(),
         client,
-        logs,
+        logs: logs.on_node(&options.node_id),
         tasks: tasks.clone(),
         unannounced: watch::Sender::new(0),
         restoring: watch::Sender::new(0),
@@ -222,6 +228,22 @@ async fn drain(server: &Arc<Server>, service: Running, ending: Ending) {
         server.table.until_none_starts(STARTS_BOUND).await;
     }
     server.state.send_replace("stopping");
+    let leaves = ending == Ending::HandOver && server.nexlet.leaves_workloads();
+    if !leaves {
+        end_workloads(server).await;
+    }
+    if let Some(service) = service {
+        service.stop().await;
+    }
+    match leaves {
+        true => server.nexlet.leave().await,
+        false => server.nexlet.shutdown().await,
+    }
+    server.logs.flush().await;
+    close(&server.client).await;
+}
+
+async fn end_workloads(server: &Server) {
     let workloads = server.table.workloads();
     futures::future::join_all(workloads.iter().map(|workload| workload.stop())).await;
     let mut unannounced = server.unannounced.subscribe();
@@ -229,11 +251,6 @@ async fn drain(server: &Arc<Server>, service: Running, ending: Ending) {
     if tokio::time::timeout(DRAIN_BOUND, all_ended).await.is_err() {
         tracing::error!("workloads left after the drain deadline");
     }
-    if let Some(service) = service {
-        service.stop().await;
-    }
-    server.nexlet.shutdown().await;
-    close(&server.client).await;
 }
 
 async fn close(client: &Client) {

@@ -4,7 +4,7 @@
 //! watching for the end. Never: decides what a workload is, or answers a request twice.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use nex_api::agent::{AGENT_ID_HEADER, AgentSummary};
@@ -26,8 +26,8 @@ use crate::ingress::{self, Announcement};
 use crate::lameduck::{self, Lameduck};
 use crate::table::{Entry, Place, Table};
 use crate::{
-    Description, Ending, EventListener, Ingress, LogSink, Nexlet, SealKey, Start, StartFailure,
-    Started, seal,
+    Description, Ending, EventFeed, EventListener, Ingress, LogSink, Nexlet, SealKey, Start,
+    StartFailure, Started, seal,
 };
 
 /// The node answers its caller after 55 s; the nexlet gives up a little earlier.
@@ -188,7 +188,11 @@ impl Server {
         message: AgentStartWorkloadRequest,
         existing: bool,
     ) -> Start {
+        let workload_type = message.request.workload_type.clone();
+        let (client, namespace_of) = (self.client.clone(), namespace.clone());
+        let events = EventFeed::new(client, namespace_of, id.clone(), name.clone(), workload_type);
         Start {
+            events,
             id: id.clone(),
             namespace: namespace.clone(),
             name: name.clone(),
@@ -196,7 +200,7 @@ impl Server {
             connection: message.workload_creds,
             control: self.client.clone(),
             key: self.key.clone(),
-            logs: self.logs.feed(namespace, id),
+            logs: self.logs.named_feed(namespace, id, name),
             existing,
         }
     }
@@ -263,12 +267,19 @@ impl Server {
             Ok(request) => request,
             Err(error) => return self.stop_error(id, &error.to_string()),
         };
+        if !request.unless_ended && self.table.dismiss(id, &request.namespace, Instant::now()) {
+            self.tell_end_again(id, &request.namespace).await;
+            return self.stopped(id);
+        }
         let found = Id::parse(id).ok().and_then(|id| Some((self.table.get(&id)?, id)));
         let Some((entry, workload_id)) =
             found.filter(|(entry, _)| entry.namespace.as_str() == request.namespace)
         else {
             self.note_unwanted(id, &request.namespace);
-            return self.stop_error(id, NOT_FOUND);
+            return match self.stop_left(id, &request.namespace).await {
+                true => self.stopped(id),
+                false => self.stop_error(id, NOT_FOUND),
+            };
         };
         // From now on it is on no list of what runs, however long it drains.
         self.ended.unwanted(&workload_id, &entry.namespace);
@@ -277,6 +288,37 @@ impl Server {
         if let Some(announcement) = &entry.announcement {
             announcement.remove(&self.client).await;
         }
+        self.stopped(id)
+    }
+
+    /// An earlier nexlet left it, and no node has claimed it from this one yet.
+    async fn stop_left(&self, id: &str, namespace: &str) -> bool {
+        let (Ok(id), Ok(namespace)) = (Id::parse(id), Namespace::parse(namespace)) else {
+            return false;
+        };
+        if !self.nexlet.stop_left(&id, &namespace).await {
+            return false;
+        }
+        let event = Event::WorkloadStopped(WorkloadStopped {
+            id: id.to_string(),
+            namespace: namespace.to_string(),
+            workload_type: self.description.register_type.clone(),
+            ..WorkloadStopped::default()
+        });
+        self.emit(namespace.as_str(), &event).await;
+        true
+    }
+
+    /// Who stops waits for the event, also of what has ended long ago.
+    async fn tell_end_again(&self, id: &str, namespace: &str) {
+        if let (Ok(id), Ok(namespace)) = (Id::parse(id), Namespace::parse(namespace))
+            && let Some(event) = self.ended.find(&id, &namespace).and_then(|gone| gone.event)
+        {
+            self.emit(namespace.as_str(), &event).await;
+        }
+    }
+
+    fn stopped(&self, id: &str) -> Answer {
         Answer::ok(&StopWorkloadResponse {
             id: id.to_owned(),
             message: String::new(),
@@ -360,12 +402,15 @@ impl Server {
             id: id.to_string(),
             metadata,
             namespace: entry.namespace.to_string(),
-            workload_type: entry.request.workload_type,
+            workload_type: entry.request.workload_type.clone(),
         });
         if is_over {
             self.ended.ended(&id, &entry.namespace, event.clone());
         }
-        self.table.remove(&id);
+        match ended.stays_listed && is_over {
+            true => self.table.finish(&id, entry.clone(), Instant::now()),
+            false => drop(self.table.remove(&id)),
+        }
         if ending != Some(Ending::HandOver) {
             self.emit(entry.namespace.as_str(), &event).await;
         }

@@ -1,10 +1,11 @@
 //! The table of workloads that a nexlet runs.
 //!
-//! Owns: which ids run, for whom, since when, and which are being started. Never: starts or stops one.
+//! Owns: which ids run, for whom, since when, which are being started, and which ended and are still
+//! shown. Never: starts or stops one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nex_api::Time;
 use nex_api::workload::{ListWorkloadsRequest, StartWorkloadRequest, WorkloadSummary, fact};
@@ -13,6 +14,11 @@ use tokio::sync::watch;
 
 use crate::Workload;
 use crate::ingress::Announcement;
+
+/// A job that completed, or a service that failed, is shown for as long as this (spec: services, section 3).
+const FINISHED_STAYS: Duration = Duration::from_secs(24 * 60 * 60);
+/// And at most so many of a namespace; the oldest go first.
+const FINISHED_OF_A_NAMESPACE: usize = 100;
 
 /// One workload.
 #[derive(Debug, Clone)]
@@ -30,7 +36,17 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: Mutex<BTreeMap<Id, Entry>>,
+    /// In the order in which they ended.
+    finished: Mutex<VecDeque<Finished>>,
     starting: watch::Sender<BTreeSet<Id>>,
+}
+
+/// A workload that has ended and is still shown.
+#[derive(Debug)]
+struct Finished {
+    id: Id,
+    entry: Entry,
+    at: Instant,
 }
 
 /// What the table says to a start.
@@ -98,6 +114,30 @@ impl Table {
         self.with(|entries| entries.get(id).cloned())
     }
 
+    /// It runs no more, and is shown as it ended.
+    pub(crate) fn finish(&self, id: &Id, entry: Entry, now: Instant) {
+        self.remove(id);
+        self.with_finished(now, |finished| {
+            let namespace = entry.namespace.clone();
+            finished.push_back(Finished { id: id.clone(), entry, at: now });
+            let of_namespace = |it: &Finished| it.entry.namespace == namespace;
+            if finished.iter().filter(|it| of_namespace(it)).count() > FINISHED_OF_A_NAMESPACE
+                && let Some(oldest) = finished.iter().position(of_namespace)
+            {
+                finished.remove(oldest);
+            }
+        });
+    }
+
+    /// Takes one that has ended off the list; false when it is on none, or another namespace's.
+    pub(crate) fn dismiss(&self, id: &str, namespace: &str, now: Instant) -> bool {
+        self.with_finished(now, |finished| {
+            let before = finished.len();
+            finished.retain(|it| it.id.as_str() != id || it.entry.namespace.as_str() != namespace);
+            finished.len() < before
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.with(|entries| entries.len())
     }
@@ -115,13 +155,23 @@ impl Table {
             request.filter.is_empty()
                 || request.filter.iter().any(|f| f == id.as_str() || f == entry.name.as_str())
         };
-        self.with(|entries| {
-            entries
-                .iter()
-                .filter(|(id, entry)| may_see(entry) && asked_for(id, entry))
-                .map(|(id, entry)| summary(id, entry))
-                .collect()
-        })
+        let is_wanted = |id: &Id, entry: &Entry| may_see(entry) && asked_for(id, entry);
+        let mut list: Vec<WorkloadSummary> = self.with(|entries| {
+            let wanted = entries.iter().filter(|(id, entry)| is_wanted(id, entry));
+            wanted.map(|(id, entry)| summary(id, entry)).collect()
+        });
+        self.with_finished(Instant::now(), |finished| {
+            let wanted = finished.iter().filter(|it| is_wanted(&it.id, &it.entry));
+            list.extend(wanted.map(|it| summary(&it.id, &it.entry)));
+        });
+        list
+    }
+
+    /// Those that were shown long enough are gone by then.
+    fn with_finished<R>(&self, now: Instant, work: impl FnOnce(&mut VecDeque<Finished>) -> R) -> R {
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        finished.retain(|it| now.saturating_duration_since(it.at) < FINISHED_STAYS);
+        work(&mut finished)
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut BTreeMap<Id, Entry>) -> R) -> R {

@@ -55,7 +55,7 @@ impl TaskWorkload {
                 result = work => result.err().map(|error| failed(error.to_string())),
                 () = token.cancelled() => None,
             };
-            announce.send_replace(Some(Ended { error, facts: BTreeMap::new() }));
+            announce.send_replace(Some(Ended { error, ..Ended::default() }));
         });
         Started { workload: Arc::new(Self { stop, facts, ended }), warnings: Vec::new() }
     }
@@ -79,8 +79,7 @@ impl Workload for TaskWorkload {
     async fn ended(&self) -> Ended {
         let mut ended = self.ended.clone();
         // The sender goes away without a word only when the future panicked.
-        let panicked =
-            || Ended { error: Some(failed("panicked".to_owned())), facts: BTreeMap::new() };
+        let panicked = || Ended { error: Some(failed("panicked".to_owned())), ..Ended::default() };
         let said = ended.wait_for(Option::is_some).await;
         let mut end = said.ok().and_then(|ended| ended.clone()).unwrap_or_else(panicked);
         end.facts = self.facts.all();

@@ -16,7 +16,7 @@ use nex_bus::{Client, Settings};
 use nex_types::{Id, Namespace, WorkloadName};
 use serde::de::DeserializeOwned;
 
-use crate::{Description, Ingress, LogFeed, SealKey};
+use crate::{Description, EventFeed, Ingress, LogFeed, SealKey};
 
 /// A type of workload.
 #[async_trait]
@@ -30,6 +30,25 @@ pub trait Nexlet: Send + Sync + fmt::Debug + 'static {
 
     /// Lets go of what workloads shared, after the last of them has ended.
     async fn shutdown(&self) {}
+
+    /// Instead of [`Nexlet::shutdown`], where it leaves its workloads as they are.
+    async fn leave(&self) {}
+
+    /// Whether its workloads go on without it, for the next nexlet of its type to find them: then one that
+    /// hands over, or whose node stays away, leaves them as they are.
+    fn leaves_workloads(&self) -> bool {
+        false
+    }
+
+    /// Ends what an earlier nexlet left of a workload that was not started here; false when there is
+    /// nothing of it, or another namespace's.
+    async fn stop_left(&self, id: &Id, namespace: &Namespace) -> bool {
+        let _nothing_is_left = (id, namespace);
+        false
+    }
+
+    /// The node has answered a registration: from now on it says what should run.
+    fn registered(&self) {}
 
     /// Where its workloads are reached from outside; with it, those that have a port are announced and
     /// PINGWORKLOAD is answered. Asked once, before anything is served.
@@ -65,7 +84,7 @@ pub trait Workload: Send + Sync + fmt::Debug + 'static {
         let _connects_no_more = connection;
     }
 
-    /// Waits until nothing is left of it, asked or unasked. Many may wait, before and after.
+    /// Waits until nothing runs of it any more, asked or unasked. Many may wait, before and after.
     async fn ended(&self) -> Ended;
 
     /// The port on which it takes traffic from outside, for [`Nexlet::ingress`].
@@ -93,6 +112,8 @@ pub struct Start {
     pub key: SealKey,
     /// The workload's log.
     pub logs: LogFeed,
+    /// The workload's events between its start and its end, which the SDK tells.
+    pub events: EventFeed,
     /// Whether it is started again from state, under an id that it had before.
     pub existing: bool,
 }
@@ -176,4 +197,6 @@ pub struct Ended {
     pub error: Option<StopError>,
     /// Facts for the event's metadata, for instance `exit`.
     pub facts: BTreeMap<String, String>,
+    /// Whether it stays listed, as it is, for people to see what became of it (see `FINISHED_STAYS`).
+    pub stays_listed: bool,
 }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::control::Shared;
 use crate::events::Events;
 use crate::feeds::Feeds;
+use crate::history::History;
 use crate::identity::{Identity, StateDir};
 use crate::minter::{Issuer, Minter, Parts};
 use crate::node::Built;
@@ -85,6 +86,7 @@ impl Config {
             state: watch::Sender::new(NodeState::Starting),
             lameduck: Deadline::default(),
             events: Events::new(client.clone(), identity.node_id().to_owned(), self.events),
+            history: History::new(client.clone(), self.keep_logs, self.events),
             client,
             agents: Agents::default(),
             bids: Bids::new(self.bid_ttl),

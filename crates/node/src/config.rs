@@ -41,10 +41,14 @@ pub struct Config {
     pub artifact_buckets: Vec<String>,
     /// Where its own events go.
     pub events: EventSink,
+    /// Whether the log lines of workloads are kept in JetStream.
+    pub keep_logs: bool,
     /// How long a bid may be claimed.
     pub bid_ttl: Duration,
     /// The nexlets to keep running.
     pub nexlets: Vec<NexletProgram>,
+    /// Whether what can go on without its nexlet does so when the node ends.
+    pub leave_services: bool,
     /// How long a nexlet goes on without its node, and a registration without its nexlet.
     pub orphan_after: Duration,
 }
@@ -85,4 +89,6 @@ pub enum Replacement {
     HandOver,
     /// They may not: the old one ends before the new one starts.
     Restart,
+    /// They go on without it: the old one leaves them as they are, and the new one finds them.
+    Leave,
 }

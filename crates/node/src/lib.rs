@@ -12,6 +12,7 @@ mod events;
 mod feeds;
 #[doc(hidden)]
 pub mod fuzz;
+mod history;
 mod identity;
 mod minter;
 mod node;

@@ -28,7 +28,7 @@ use crate::presence::attend;
 use crate::records::Records;
 use crate::status::NodeStatus;
 use crate::supervise::{House, Supervisor, end_unconfigured, supervise};
-use crate::{state, tombstones, view};
+use crate::{history, state, tombstones, view};
 
 /// Nexlets have 40 s to drain and be killed.
 const NEXLETS_BOUND: Duration = Duration::from_secs(45);
@@ -70,10 +70,13 @@ impl Built {
         let read = feeds.read(Arc::clone(&shared), tasks.token());
         tasks.spawn("feeds", OnFailure::EndProcess, read);
         let service = start_service(&shared, &config).await?;
+        history::begin(&shared).await;
         shared.events.emit(&started(&shared, &config)).await;
         let beat = beat(Arc::clone(&shared), tasks.token());
         tasks.spawn("node heartbeat", OnFailure::EndProcess, beat);
         keep_state(&shared, &tasks).await;
+        let histories = history::attend(Arc::clone(&shared), tasks.token());
+        tasks.spawn("histories", OnFailure::Log, histories);
         let attend = attend(Arc::clone(&shared), config.orphan_after, tasks.token());
         tasks.spawn("presence", OnFailure::EndProcess, attend);
         let status = NodeStatus::of(&shared);
@@ -110,6 +113,7 @@ fn keep_nexlets(shared: &Arc<Shared>, config: Config, state: &Path) -> Result<Ar
     let house = Arc::new(House {
         state: state.to_owned(),
         orphan_after: config.orphan_after,
+        leave_services: config.leave_services,
         tasks: Tasks::new(),
         launches: Mutex::new(()),
         unsettled: AtomicUsize::new(config.nexlets.len()),
@@ -208,6 +212,7 @@ impl Node {
     pub async fn step_aside(self) {
         let shared = self.shared;
         shared.state.send_replace(NodeState::Stopping);
+        shared.view.stay();
         std::mem::forget(self.house.launches.lock().await);
         self.service.stop().await;
         end(&shared, &self.tasks).await;

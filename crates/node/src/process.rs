@@ -18,7 +18,7 @@ use crate::control::Shared;
 /// A running process.
 #[derive(Debug)]
 pub(crate) enum Process {
-    Child(Child),
+    Child(Box<Child>),
     Adopted(Adopted),
 }
 

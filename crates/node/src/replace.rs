@@ -5,7 +5,8 @@
 //! ```text
 //! functions:  old serves ─────────────────────────────┬─ leaves the control API, finishes its calls, ends
 //!                 launch heir ─► registers, has all ─► complete
-//! programs:   old ends, and its programs with it ─► launch ─► they start again
+//! programs:   old leaves them to their shims, ends ─► launch ─► finds them
+//! others:     old ends, and its workloads with it ─► launch ─► they start again
 //! ```
 
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use crate::records::Role;
 use crate::restore;
 use crate::supervise::{DRAIN_BOUND, Running, Supervisor, announce_end};
 
-/// Tells a nexlet of ours to leave its workloads to its heir.
+/// Tells a nexlet of ours to leave its workloads to the next one.
 pub(crate) const RETIRE: Signal = Signal::SIGUSR1;
 
 /// An heir compiles and restores everything; past this it is given up, and the old one stays.
@@ -41,13 +42,14 @@ pub(crate) async fn replace(
     tracing::info!(nexlet = name, replacement = ?supervisor.program.replacement, "replacing it");
     match supervisor.program.replacement {
         Replacement::HandOver => hand_over(supervisor, old, token).await,
-        Replacement::Restart => restart(supervisor, old).await,
+        Replacement::Restart => restart(supervisor, old, Signal::SIGTERM).await,
+        Replacement::Leave => restart(supervisor, old, RETIRE).await,
     }
 }
 
 /// Without an overlap: what it runs must not run twice.
-async fn restart(supervisor: &Supervisor, mut old: Running) -> Running {
-    old.process.stop(Signal::SIGTERM, DRAIN_BOUND).await;
+async fn restart(supervisor: &Supervisor, mut old: Running, signal: Signal) -> Running {
+    old.process.stop(signal, DRAIN_BOUND).await;
     supervisor.shared.agents.process_ended(&old.agent_id);
     let name = &supervisor.program.name;
     announce_end(&supervisor.shared, &old.agent_id, name, "replaced by another program").await;

@@ -66,6 +66,7 @@ async fn keep_or_end(shared: &Shared, id: &str, workload: Remembered) {
         return;
     }
     let kept = shared.workloads.remember(id).await;
+    shared.history.keep_logs(&namespace).await;
     shared.view.changed(id);
     tracing::info!(workload.id = id, ?kept, "workload taken in");
 }

@@ -27,7 +27,7 @@ use nex_types::Id;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::NexletProgram;
+use crate::config::{NexletProgram, Replacement};
 use crate::control::Shared;
 use crate::presence;
 use crate::process::{Process, fingerprint, spawn};
@@ -48,6 +48,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct House {
     pub(crate) state: PathBuf,
     pub(crate) orphan_after: Duration,
+    pub(crate) leave_services: bool,
     /// Supervisors, and what they wait for when everything ends.
     pub(crate) tasks: Tasks,
     /// Held while a process is started and recorded: whoever replaces the node's program takes it
@@ -159,7 +160,7 @@ impl Supervisor {
         let token = Id::random().to_string();
         shared.agents.launched(agent_id, &program.name, &token);
         let child = spawn(shared, program, agent_id, &token, orphan_after, &self.records.log())?;
-        let mut process = Process::Child(child);
+        let mut process = Process::Child(Box::new(child));
         // Gone already: its end is seen by whoever waits for it.
         if let Some(identity) = ProcessIdentity::of(process.pid()) {
             let record = Record::new(agent_id, &token, &fingerprint, identity);
@@ -260,12 +261,19 @@ impl Supervisor {
                 process.stop(Signal::SIGKILL, Duration::ZERO).await;
                 "silent for too long".to_owned()
             }
-            () = token.cancelled() => process.stop(Signal::SIGTERM, DRAIN_BOUND).await,
+            () = token.cancelled() => process.stop(self.last_word(), DRAIN_BOUND).await,
         };
         // The record stays: it tells the next one's agent id, and nobody lives under it any more.
         self.shared.agents.process_ended(agent_id);
         announce_end(&self.shared, agent_id, &self.program.name, &reason).await;
         reason
+    }
+
+    /// What a nexlet is told when the node ends. A lame duck ends everything.
+    fn last_word(&self) -> Signal {
+        let can_leave = self.program.replacement == Replacement::Leave;
+        let leaves = can_leave && self.house.leave_services && !self.shared.is_lameduck();
+        if leaves { RETIRE } else { Signal::SIGTERM }
     }
 
     async fn is_given_up(&self, agent_id: &str) {

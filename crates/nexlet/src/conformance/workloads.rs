@@ -186,7 +186,7 @@ async fn stop(bench: &Bench, id: &str) -> Result<Duration, Complaint> {
 }
 
 pub(super) fn ask_stop(namespace: &str) -> Vec<u8> {
-    encode(&StopWorkloadRequest { namespace: namespace.to_owned() })
+    encode(&StopWorkloadRequest { namespace: namespace.to_owned(), ..Default::default() })
 }
 
 pub(super) fn ask_clone() -> Vec<u8> {

@@ -22,6 +22,7 @@ use nex_bus::service::Answer;
 use nex_policy::health::Health;
 use nex_types::{Digest, Id};
 
+use super::undeploy::Which;
 use super::{Shared, malformed, mismatch};
 use crate::agents::Agent;
 use crate::bids::Claim;
@@ -120,6 +121,7 @@ async fn start(
         return refusal;
     }
     let namespace = request.namespace.clone();
+    shared.history.keep_logs(&namespace).await;
     let unissued = shared.minter.warning(&request);
     shared.workloads.expect(&id, Remembered { agent_id: agent_id.to_owned(), request });
     let subject = subject::start_workload(&shared.node_id, agent_id, &id);
@@ -133,7 +135,7 @@ async fn start(
             let kept = shared.workloads.remember(&id).await;
             if kept == Kept::Ended {
                 // Whoever stopped it while it started could not reach it yet.
-                super::undeploy::broadcast(shared, &id, &namespace).await;
+                super::undeploy::broadcast(shared, &id, &namespace, Which::Running).await;
             }
             shared.view.changed(&id);
             shared.view.settled().await;
@@ -190,7 +192,7 @@ fn about_state(kept: Kept) -> Option<String> {
 /// The nexlet did not answer: what it may still start is stopped, so that nothing runs unlisted.
 async fn not_started(shared: &Shared, id: &str, namespace: &str, error: &str) -> Answer {
     shared.workloads.abandon(id);
-    super::undeploy::broadcast(shared, id, namespace).await;
+    super::undeploy::broadcast(shared, id, namespace, Which::Any).await;
     let description = "failed to publish start workload request";
     Answer::error(500, description, error, Code::NexletSilent)
 }

@@ -34,6 +34,7 @@ pub(crate) use wping::with_facts;
 use crate::agents::Agents;
 use crate::bids::Bids;
 use crate::events::Events;
+use crate::history::History;
 use crate::minter::Minter;
 use crate::state::State;
 use crate::view::View;
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) minter: Minter,
     pub(crate) tasks: Tasks,
     pub(crate) view: View,
+    pub(crate) history: History,
 }
 
 impl Shared {

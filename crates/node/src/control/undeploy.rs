@@ -28,7 +28,7 @@ pub(super) async fn answer(shared: &Shared, namespace: &str, id: &str, body: &[u
 /// Forgets the workload, then stops it.
 pub(crate) async fn stop(shared: &Shared, id: &str, namespace: &str) -> StopWorkloadResponse {
     let remembered = shared.workloads.forget_of(id, namespace).await;
-    let stopped = broadcast(shared, id, namespace).await;
+    let stopped = broadcast(shared, id, namespace, Which::Any).await;
     if stopped.is_some() || remembered.is_some() {
         shared.view.changed(id);
         shared.view.settled().await;
@@ -47,18 +47,29 @@ pub(crate) async fn stop(shared: &Shared, id: &str, namespace: &str) -> StopWork
     })
 }
 
+/// What is to be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// What runs, and what ended by itself and is still listed.
+    Any,
+    /// What runs.
+    Running,
+}
+
 /// Asks every nexlet; the first that stopped it answers for all.
 pub(super) async fn broadcast(
     shared: &Shared,
     id: &str,
     namespace: &str,
+    which: Which,
 ) -> Option<StopWorkloadResponse> {
     let reachable = shared.agents.reachable();
     if reachable == 0 {
         return None;
     }
     let subject = subject::agents(&shared.node_id, &format!("STOPWORKLOAD.{id}"));
-    let body = encode(&StopWorkloadRequest { namespace: namespace.to_owned() });
+    let unless_ended = which == Which::Running;
+    let body = encode(&StopWorkloadRequest { namespace: namespace.to_owned(), unless_ended });
     let bounds = Bounds { total: BOUND, stall: BOUND, max: Some(reachable) };
     let stopped = |payload: &[u8]| {
         decode::<StopWorkloadResponse>(payload).ok().filter(|response| response.stopped)

@@ -13,6 +13,7 @@ mod publisher;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,16 +45,23 @@ pub(crate) struct View {
     wake: Notify,
     /// The last generation that is in the view; none while JetStream is away and nobody shall wait.
     written: watch::Sender<Option<u64>>,
+    /// A successor is about to start in this process, and finds the entries as they are.
+    stays: AtomicBool,
 }
 
 impl Default for View {
     fn default() -> Self {
         let written = watch::Sender::new(None);
-        Self { told: Mutex::default(), wake: Notify::new(), written }
+        Self { told: Mutex::default(), wake: Notify::new(), written, stays: AtomicBool::new(false) }
     }
 }
 
 impl View {
+    /// What stands in the view is left there when the node ends.
+    pub(crate) fn stay(&self) {
+        self.stays.store(true, Ordering::Relaxed);
+    }
+
     /// A workload of this node started, changed or is about to end.
     pub(crate) fn changed(&self, id: &str) {
         self.tell(|told| {

@@ -80,6 +80,9 @@ pub(crate) async fn publish(shared: Arc<Shared>, token: CancellationToken) {
         publisher.turn().await;
     }
     shared.view.written.send_replace(None);
+    if shared.view.stays.load(std::sync::atomic::Ordering::Relaxed) {
+        return;
+    }
     if tokio::time::timeout(LEAVE_BOUND, publisher.leave()).await.is_err() {
         tracing::warn!("the node's entries were not taken out of the view in time");
     }
