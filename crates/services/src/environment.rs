@@ -15,6 +15,19 @@ use crate::credentials;
 /// Names the workload to the program, and its processes to Nex, which ends all that carry it.
 pub(crate) const WORKLOAD_ID: &str = "NEX_WORKLOAD_ID";
 
+/// What a program with a network of its own sees of NATS.
+const RELAYED: &str = "nats://127.0.0.1:4222";
+
+/// Where the program runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The workload's folder on the host.
+    pub(crate) folder: &'a Path,
+    pub(crate) is_boxed: bool,
+    /// Whether its shim relays its NATS.
+    pub(crate) has_relay: bool,
+}
+
 /// A variable that a request may not set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
@@ -31,7 +44,7 @@ pub(crate) fn build(
     start: &Start,
     requested: BTreeMap<String, String>,
     node_id: &str,
-    folder: &Path,
+    place: Place<'_>,
 ) -> Result<BTreeMap<String, String>, Error> {
     for (name, value) in &requested {
         check(name, value)?;
@@ -44,21 +57,25 @@ pub(crate) fn build(
     add("NEX_NODE_ID", node_id.to_owned());
     add("PATH", "/usr/bin:/bin".to_owned());
     // `/home` is for programs in a box of their own; without one, it would be everybody's.
-    add("HOME", folder.display().to_string());
-    environment.extend(nats(&start.connection, folder));
+    let home = if place.is_boxed { Path::new("/home") } else { place.folder };
+    add("HOME", home.display().to_string());
+    environment.extend(nats(&start.connection, place));
     environment.extend(requested);
     Ok(environment)
 }
 
 /// How the program reaches NATS, under the names of the Go nexlet and of NATS clients.
-fn nats(connection: &NatsConnectionData, folder: &Path) -> BTreeMap<String, String> {
-    let servers = connection.nats_servers.join(",");
+fn nats(connection: &NatsConnectionData, place: Place<'_>) -> BTreeMap<String, String> {
+    let servers = match place.has_relay {
+        true => RELAYED.to_owned(),
+        false => connection.nats_servers.join(","),
+    };
     let mut variables = BTreeMap::new();
     if !servers.is_empty() {
         variables.insert("NATS_URL".to_owned(), servers.clone());
     }
     // What is renewed stands in the file alone: a program's environment cannot be changed.
-    if let Some(path) = credentials::path(folder, connection) {
+    if let Some(path) = credentials::path(place.folder, place.is_boxed, connection) {
         variables.insert("NATS_CREDS".to_owned(), path.display().to_string());
     }
     let jwt = STANDARD.encode(&connection.nats_user_jwt);
@@ -98,16 +115,19 @@ mod tests {
             nats_user_jwt: "e.y.J".to_owned(),
             ..NatsConnectionData::default()
         };
-        let folder = Path::new("/run/w");
+        let place = Place { folder: Path::new("/run/w"), is_boxed: false, has_relay: false };
         let expected = map(&[
-            ("NATS_CREDS", "/run/w/nats.creds"),
+            ("NATS_CREDS", "/run/w/nex.credentials/nats.creds"),
             ("NATS_URL", "nats://a:1,nats://b:2"),
             ("NEX_WORKLOAD_NATS_B64_JWT", "ZS55Lko="),
             ("NEX_WORKLOAD_NATS_NKEY", "SUX"),
             ("NEX_WORKLOAD_NATS_SERVERS", "nats://a:1,nats://b:2"),
         ]);
-        assert_eq!(nats(&connection, folder), expected);
-        let none = nats(&NatsConnectionData::default(), folder);
+        assert_eq!(nats(&connection, place), expected);
+        let boxed = nats(&connection, Place { is_boxed: true, has_relay: true, ..place });
+        assert_eq!(boxed["NATS_CREDS"], "/run/nex/nats.creds");
+        assert_eq!(boxed["NATS_URL"], "nats://127.0.0.1:4222");
+        let none = nats(&NatsConnectionData::default(), place);
         assert!(!none.contains_key("NATS_URL") && !none.contains_key("NATS_CREDS"));
     }
 

@@ -30,13 +30,29 @@ mod tests {
         #[test]
         fn so_have_requests_that_are_nearly_good(
             uri in "\\PC{0,10}", word in "[\0a-z]{0,6}", grace in "[-0-9.smh]{0,6}", port in any::<i64>(),
-            signal in "(SIGTERM|SIGINT|SIGKILL|x)",
+            signal in "(SIGTERM|SIGINT|SIGKILL|x)", cpu in any::<f64>(), size in "[0-9]{0,20}(MiB|GB|x)?",
+            target in "(http://)?[\\[\\]a-z0-9.:/]{0,12}", path in "[/.a:]{0,8}",
+            sandbox in "(default|strict|none)",
         ) {
             let request = serde_json::json!({
                 "uri": uri, "argv": [word], "environment": {&word: word}, "expose_ports": [port],
                 "stop": {"signal": signal, "grace": grace},
             });
             fuzz_run_request(request.to_string().as_bytes());
+            for health in [
+                serde_json::json!({"tcp": target}), serde_json::json!({"http": target}),
+                serde_json::json!({"nats": target}), serde_json::json!({"tcp": port}),
+            ] {
+                let request = serde_json::json!({
+                    "uri": "x", "sandbox": sandbox, "limits": {"cpu": cpu, "memory": size},
+                    "restart": {"window": grace, "max": port}, "health": health,
+                });
+                fuzz_run_request(request.to_string().as_bytes());
+            }
+            for key in ["mounts", "expose_ports"] {
+                let request = serde_json::json!({"uri": "x", key: [path, path]});
+                fuzz_run_request(request.to_string().as_bytes());
+            }
         }
     }
 }

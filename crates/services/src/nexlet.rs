@@ -1,33 +1,47 @@
 //! The nexlet of type `native`.
 //!
-//! Owns: the steps of a start, in an order that leaves nothing behind. Never: runs what was not verified
-//! and checked.
+//! Owns: the steps of a start, in an order that leaves nothing behind, and what it finds of an earlier
+//! nexlet's. Never: runs what was not verified and checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use nex_api::Code;
 use nex_api::start::{NativeRequest, schema_text};
 use nex_api::workload::{Lifecycle, fact};
-use nex_artifact::{Artifact, Store, check_static_file};
+use nex_artifact::{Artifact, ElfRefusal, Store, check_static_file};
 use nex_nexlet::{Description, Ingress, Nexlet, Start, StartFailure, Started};
-use nex_sandbox::{Program, Spawner, Tasks};
+use nex_sandbox::jail::{self, Isolation};
+use nex_sandbox::{OnFailure, Tasks};
+use nex_shim::{Order, Relay, VERSION};
+use nex_types::{Id, Namespace};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::credentials;
-use crate::environment;
+use crate::environment::{self, Place};
+use crate::health::{Health, Probe};
+use crate::permits::Permits;
 use crate::plan::{self, Plan};
-use crate::programs::{self, RunFolder};
-use crate::workload::{self, Launch};
+use crate::programs::{self, Record, RunFolder, Verified};
+use crate::shim::{self, Found, LaunchError, Launcher};
+use crate::shim_binary::shim_binary;
+use crate::supervise::{Common, Launch, Origin, supervise};
+use crate::uids::{OwnUid, Uids};
 
 /// Name and workload type.
 const NATIVE: &str = "native";
 const LARGEST_PROGRAM: u64 = 1 << 30;
 const SHUTDOWN_BOUND: Duration = Duration::from_secs(8);
+/// What a node that has answered does not claim within this belongs to nobody.
+const UNCLAIMED_AFTER: Duration = Duration::from_secs(120);
+const ENDED_AT_ONCE: usize = 8;
+/// Of output that nobody has taken yet, per workload.
+const SPOOL_BYTES: u64 = 8 << 20;
 
 /// What a nexlet of type `native` needs.
 #[derive(Debug, Clone)]
@@ -40,6 +54,8 @@ pub struct Options {
     pub store: Store,
     /// Where programs with `expose_ports` are reached from outside, if that is to be announced.
     pub ingress: Option<Ingress>,
+    /// What this node lets requests ask for.
+    pub permits: Permits,
 }
 
 /// A nexlet that could not be made.
@@ -48,44 +64,58 @@ pub struct Options {
 pub enum OpenError {
     #[error("cannot use folder {path} for programs")]
     RunFolder { path: PathBuf, source: io::Error },
-    #[error("cannot start the thread that starts programs")]
-    Spawner { source: io::Error },
 }
 
-/// Starts static programs as services and jobs. When it is dropped, they are killed.
+/// Starts static programs as services and jobs, each beside a shim. When it is dropped without having
+/// left, they are killed.
 #[derive(Debug)]
 pub struct NativeNexlet {
     node_id: String,
     run_dir: PathBuf,
     store: Store,
     ingress: Option<Ingress>,
-    /// Its thread lives as long as this: the kernel kills programs when it ends.
-    spawner: Arc<Spawner>,
+    permits: Permits,
+    uids: Option<Uids>,
+    /// Of an earlier nexlet, and not claimed yet.
+    found: Arc<Mutex<BTreeSet<Id>>>,
+    common: Common,
     tasks: Tasks,
-    kill: CancellationToken,
+    was_registered: std::sync::Once,
     _kill_on_drop: DropGuard,
 }
 
 impl NativeNexlet {
-    /// Prepares the run folder, and ends what an earlier nexlet left in it. Call within a runtime.
+    /// Prepares the run folder, and looks for what an earlier nexlet left in it. Call within a runtime.
     ///
     /// # Errors
-    /// When the folder cannot be used, or the system gives no thread.
+    /// When the folder cannot be used.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let Options { node_id, run_dir, store, ingress } = options;
-        programs::prepare(&run_dir)
-            .map_err(|source| OpenError::RunFolder { path: run_dir.clone(), source })?;
-        let spawner = Spawner::start().map_err(|source| OpenError::Spawner { source })?;
+        let Options { node_id, run_dir, store, ingress, permits } = options;
+        let failed = |source| OpenError::RunFolder { path: run_dir.clone(), source };
+        let found: BTreeSet<Id> =
+            programs::prepare(&run_dir).map_err(failed)?.into_iter().collect();
+        let launcher = Launcher::install(&run_dir, shim_binary()).map_err(failed)?;
+        if !found.is_empty() {
+            tracing::info!(workloads = found.len(), "found what an earlier nexlet left");
+        }
         let kill = CancellationToken::new();
+        let common = Common {
+            launcher: Arc::new(launcher),
+            kill: kill.clone(),
+            leave: CancellationToken::new(),
+        };
         Ok(Self {
             node_id,
+            uids: Uids::of(&run_dir),
             run_dir,
             store,
             ingress,
-            spawner: Arc::new(spawner),
+            permits,
+            found: Arc::new(Mutex::new(found)),
+            common,
             tasks: Tasks::new(),
-            _kill_on_drop: kill.clone().drop_guard(),
-            kill,
+            was_registered: std::sync::Once::new(),
+            _kill_on_drop: kill.drop_guard(),
         })
     }
 
@@ -99,29 +129,112 @@ impl NativeNexlet {
             LARGEST_PROGRAM,
         );
         let artifact = fetching.await.map_err(|error| plan::not_fetched(&error))?;
-        let path = artifact.path.clone();
+        let (path, is_boxed) = (artifact.path.clone(), plan.isolation != Isolation::None);
         match blocking(move || check_static_file(&path)).await? {
             Ok(_) => Ok(artifact),
+            // Its interpreter and libraries are those of the machine, which it sees without a box.
+            Err(ElfRefusal::Dynamic { .. }) if !is_boxed => Ok(artifact),
             Err(refusal) => Err(plan::refused(&refusal)),
         }
     }
 
-    /// The program and its credentials, in a folder of its own.
+    /// The program, in a folder of its own.
     async fn place(
         &self,
         start: &Start,
-        artifact: &Artifact,
-    ) -> Result<(RunFolder, PathBuf), StartFailure> {
-        let (run_dir, verified) = (self.run_dir.clone(), artifact.path.clone());
-        let (id, name) = (start.id.clone(), start.name.clone());
-        let connection = start.connection.clone();
+        plan: &Plan,
+        uid: Option<u32>,
+    ) -> Result<(RunFolder, Record), StartFailure> {
+        let artifact = self.obtain(start, plan).await?;
+        let record = Record {
+            namespace: start.namespace.to_string(),
+            digest: artifact.digest.to_string(),
+            uid,
+            restarts: 0,
+            missing: Vec::new(),
+        };
+        let verified = Verified {
+            path: artifact.path.clone(),
+            digest: artifact.digest,
+            is_shared: plan.isolation != Isolation::None,
+        };
+        let (run_dir, id, name) = (self.run_dir.clone(), start.id.clone(), start.name.clone());
         // When the start is given up meanwhile, the folder is dropped there, and so removed.
-        blocking(move || {
-            let (folder, program) = RunFolder::with_program(&run_dir, &id, &name, &verified)?;
-            credentials::write(folder.path(), &connection)?;
-            Ok((folder, program))
-        })
-        .await
+        let placing = move || RunFolder::with_program(&run_dir, &id, &name, &verified);
+        let folder = blocking(placing).await?;
+        drop(artifact);
+        Ok((folder, record))
+    }
+
+    /// What an earlier nexlet left of this workload, if anything that can be gone on with.
+    async fn take_found(
+        &self,
+        start: &Start,
+    ) -> Result<Option<(RunFolder, Record, Origin)>, StartFailure> {
+        let was_found = {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.remove(&start.id)
+        };
+        if !was_found {
+            return Ok(None);
+        }
+        let folder = RunFolder::found(&self.run_dir, &start.id, &start.name);
+        let path = folder.path().to_owned();
+        let record = blocking(move || Ok(Record::read(&path))).await?;
+        let origin = match shim::find(folder.path(), start.id.as_str()).await {
+            Found::Runs(link, running) => Origin::Runs(link, running.program.pid, running.walls),
+            Found::Ended(_) => Origin::Ended,
+            Found::Lost => Origin::Lost,
+        };
+        let Some(record) = record else {
+            // Its start was never told to anybody: it is started anew.
+            end_left(folder, start.id.clone()).await?;
+            return Ok(None);
+        };
+        tracing::info!(workload.id = %start.id, standing = origin.as_str(), "workload adopted");
+        Ok(Some((folder, record, origin)))
+    }
+
+    fn own_uid(&self, plan: &Plan, record: Option<&Record>) -> Option<OwnUid> {
+        let uids = self.uids.as_ref()?;
+        match record {
+            Some(record) => record.uid.map(|uid| uids.keep(uid)),
+            None if plan.isolation == Isolation::None => None,
+            None => uids.take(),
+        }
+    }
+
+    fn order(
+        &self,
+        start: &Start,
+        plan: &Plan,
+        folder: &RunFolder,
+        uid: Option<u32>,
+        environment: BTreeMap<String, String>,
+    ) -> Order {
+        let is_boxed = plan.isolation != Isolation::None;
+        let servers = &start.connection.nats_servers;
+        Order {
+            version: VERSION,
+            spool_bytes: SPOOL_BYTES,
+            relay: (plan.isolation == Isolation::Strict)
+                .then(|| Relay { servers: servers.iter().map(|url| host_and_port(url)).collect() }),
+            plan: jail::Plan {
+                program: folder.program().to_owned(),
+                name: start.name.to_string(),
+                args: plan.argv.clone(),
+                environment,
+                directory: folder.path().to_owned(),
+                isolation: plan.isolation,
+                allow_weak: self.permits.weak_sandbox,
+                uid,
+                limits: plan.limits.clone(),
+                group: format!("nex-{}", start.id),
+                ports: Some(plan.ports.clone()).filter(|ports| is_boxed && !ports.is_empty()),
+                mounts: plan.mounts.clone(),
+                credentials: Some(credentials::folder(folder.path())),
+            },
+        }
     }
 }
 
@@ -140,34 +253,49 @@ impl Nexlet for NativeNexlet {
 
     async fn start(&self, start: Start) -> Result<Started, StartFailure> {
         let plan = Plan::read(&start.request)?;
+        self.permits.check(&plan)?;
         // What can be refused without the artifact is refused before it is fetched.
-        let folder = programs::folder_of(&self.run_dir, &start.id);
-        let environment = environment(&start, &plan, &self.node_id, &folder)?;
-        let artifact = self.obtain(&start, &plan).await?;
-        let (folder, path) = self.place(&start, &artifact).await?;
-        let program = Program {
-            args: plan.argv.clone(),
-            environment,
-            directory: Some(folder.path().to_owned()),
-            dies_with_spawner: true,
-            ..Program::new(path)
+        let place = Place {
+            folder: &programs::folder_of(&self.run_dir, &start.id),
+            is_boxed: plan.isolation != Isolation::None,
+            has_relay: plan.isolation == Isolation::Strict,
+        };
+        let environment = environment(&start, &plan, &self.node_id, place)?;
+        let found = self.take_found(&start).await?;
+        let own_uid = self.own_uid(&plan, found.as_ref().map(|(_, record, _)| record));
+        let uid = own_uid.as_ref().map(|own| own.uid);
+        let (folder, record, origin) = match found {
+            Some(found) => found,
+            None => {
+                let (folder, record) = self.place(&start, &plan, uid).await?;
+                (folder, record, Origin::Fresh)
+            }
+        };
+        write_credentials(&folder, uid, &start).await?;
+        start.logs.set_rate(plan.log_rate);
+        // A probe over NATS has the rights of its workload, and is where that is.
+        let client = match &plan.health {
+            Some(Health { probe: Probe::Nats { .. }, .. }) => start.connect().await?,
+            _ => start.control.clone(),
         };
         let launch = Launch {
-            program,
-            marker: programs::marker(start.id.as_str()),
-            folder,
-            stop: plan.stop,
-            logs: start.logs,
-            facts: facts(&artifact, &plan),
+            order: self.order(&start, &plan, &folder, uid, environment),
+            facts: facts(&record, &plan),
             port: plan.ports.first().copied(),
+            policy: plan.life.clone(),
+            signal: plan.stop.signal,
+            health: plan.health.clone(),
+            client,
+            logs: start.logs,
+            events: start.events,
+            id: start.id,
+            folder,
+            record,
+            origin,
+            own_uid,
         };
-        let launching = workload::launch(
-            launch,
-            Arc::clone(&self.spawner),
-            self.kill.child_token(),
-            &self.tasks,
-        );
-        let workload = launching.await.map_err(|error| plan::not_spawned(&error))?;
+        let launching = supervise(launch, self.common.clone(), &self.tasks);
+        let workload = launching.await.map_err(|error| not_launched(&error))?;
         Ok(Started { workload: Arc::new(workload), warnings: Vec::new() })
     }
 
@@ -175,10 +303,50 @@ impl Nexlet for NativeNexlet {
         self.ingress.clone()
     }
 
+    fn leaves_workloads(&self) -> bool {
+        true
+    }
+
+    async fn stop_left(&self, id: &Id, namespace: &Namespace) -> bool {
+        let folder = programs::folder_of(&self.run_dir, id);
+        let reading = move || Ok(Record::read(&folder));
+        let is_theirs = blocking(reading).await.is_ok_and(|record| {
+            record.is_some_and(|record| record.namespace == namespace.as_str())
+        });
+        let was_found = is_theirs && {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.remove(id)
+        };
+        was_found && end_left(RunFolder::left(&self.run_dir, id), id.clone()).await.is_ok()
+    }
+
+    fn registered(&self) {
+        self.was_registered.call_once(|| {
+            let (found, run_dir) = (Arc::clone(&self.found), self.run_dir.clone());
+            let Common { kill, leave, .. } = self.common.clone();
+            self.tasks.spawn("unclaimed workloads", OnFailure::Log, async move {
+                tokio::select! {
+                    () = tokio::time::sleep(UNCLAIMED_AFTER) => end_unclaimed(&found, run_dir).await,
+                    // However this nexlet ends, it does not wait for them; the next one finds them.
+                    () = leave.cancelled() => {}
+                    () = kill.cancelled() => {}
+                }
+            });
+        });
+    }
+
     async fn shutdown(&self) {
-        self.kill.cancel();
+        self.common.kill.cancel();
+        end_unclaimed(&self.found, self.run_dir.clone()).await;
         if !self.tasks.shutdown(SHUTDOWN_BOUND).await {
             tracing::error!("native workloads left after the shutdown deadline");
+        }
+    }
+
+    async fn leave(&self) {
+        self.common.leave.cancel();
+        if !self.tasks.shutdown(SHUTDOWN_BOUND).await {
+            tracing::error!("tasks of native workloads left after the deadline");
         }
     }
 }
@@ -187,25 +355,75 @@ fn environment(
     start: &Start,
     plan: &Plan,
     node_id: &str,
-    folder: &Path,
+    place: Place<'_>,
 ) -> Result<BTreeMap<String, String>, StartFailure> {
     let variables = start.variables(&plan.environment)?;
-    environment::build(start, variables, node_id, folder)
+    environment::build(start, variables, node_id, place)
         .map_err(|error| plan::invalid(error.to_string()))
 }
 
-fn facts(artifact: &Artifact, plan: &Plan) -> BTreeMap<String, String> {
+async fn write_credentials(
+    folder: &RunFolder,
+    uid: Option<u32>,
+    start: &Start,
+) -> Result<(), StartFailure> {
+    let (path, connection) = (folder.path().to_owned(), start.connection.clone());
+    blocking(move || credentials::write(&path, uid, &connection)).await
+}
+
+fn facts(record: &Record, plan: &Plan) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
     let mut add = |name: &str, value: String| facts.insert(name.to_owned(), value);
-    add(fact::DIGEST, artifact.digest.to_string());
-    add(fact::RESTARTS, "0".to_owned());
-    // True as long as nothing but a process group and an environment of its own is around it.
-    add(fact::SANDBOX, "none".to_owned());
+    add(fact::DIGEST, record.digest.clone());
+    add(fact::RESTARTS, record.restarts.to_string());
     if !plan.ports.is_empty() {
         let ports: Vec<String> = plan.ports.iter().map(ToString::to_string).collect();
         add("expose_ports", ports.join(","));
     }
     facts
+}
+
+fn not_launched(error: &LaunchError) -> StartFailure {
+    match error {
+        LaunchError::Refused { lacks_wall: true, message } => {
+            StartFailure::new(Code::SandboxUnavailable, message.clone())
+        }
+        _ => plan::not_spawned(error),
+    }
+}
+
+/// `nats://host:port`, with or without a scheme and a user, as what a socket connects to.
+fn host_and_port(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest).trim_end_matches('/');
+    let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if has_port { rest.to_owned() } else { format!("{rest}:4222") }
+}
+
+/// No node wants them: it stopped them while no nexlet was there.
+async fn end_unclaimed(found: &Mutex<BTreeSet<Id>>, run_dir: PathBuf) {
+    let unclaimed = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
+    futures::stream::iter(unclaimed)
+        .for_each_concurrent(ENDED_AT_ONCE, |id| {
+            let folder = RunFolder::left(&run_dir, &id);
+            async move {
+                tracing::warn!(workload.id = %id, "nobody claims this workload: ended");
+                if let Err(failure) = end_left(folder, id.clone()).await {
+                    let error = failure.to_string();
+                    tracing::error!(workload.id = %id, error, "an unclaimed workload is left");
+                }
+            }
+        })
+        .await;
+}
+
+async fn end_left(folder: RunFolder, id: Id) -> Result<(), StartFailure> {
+    blocking(move || {
+        shim::end_left(folder.path(), id.as_str())?;
+        folder.remove();
+        Ok(())
+    })
+    .await
 }
 
 async fn blocking<T: Send + 'static>(
@@ -215,4 +433,21 @@ async fn blocking<T: Send + 'static>(
     done.and_then(|result| result).map_err(|error| {
         StartFailure::new(Code::NodeFailed, format!("cannot place the program: {error}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_connects_to_what_a_client_would() {
+        for (url, expected) in [
+            ("nats://a.example:4333", "a.example:4333"),
+            ("tls://user:secret@b.example", "b.example:4222"),
+            ("127.0.0.1:4222", "127.0.0.1:4222"),
+            ("nats://[::1]:4222/", "[::1]:4222"),
+        ] {
+            assert_eq!(host_and_port(url), expected);
+        }
+    }
 }

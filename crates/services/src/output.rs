@@ -1,55 +1,14 @@
-//! A program's output, line by line.
+//! Bytes cut into lines.
 //!
-//! Owns: cutting bytes into lines, with a bound on each. Never: waits for whoever takes the lines, or
-//! changes a byte: what is no text goes through as it is.
+//! Owns: where a line ends, with a bound on each. Never: changes a byte: what is no text goes through as
+//! it is.
 
-use std::time::Duration;
-
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::{Instant, sleep_until};
-
-const CHUNK: usize = 32 * 1024;
 /// A longer line goes in pieces; the log feed would cut it.
 const LONGEST_LINE: usize = 16 * 1024;
-/// A line without its end is shown this long after it began.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Reads `pipe` to its end and gives `emit` each line, without its newline.
-pub(crate) async fn forward(mut pipe: impl AsyncRead + Unpin, mut emit: impl FnMut(&[u8])) {
-    let mut chunk = vec![0; CHUNK];
-    let mut lines = Lines::new(LONGEST_LINE);
-    let mut flush_at: Option<Instant> = None;
-    loop {
-        let patience = async {
-            match flush_at {
-                Some(deadline) => sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        let n_read = tokio::select! {
-            read = pipe.read(&mut chunk) => read.unwrap_or(0),
-            () = patience => {
-                lines.flush(&mut emit);
-                flush_at = None;
-                continue;
-            }
-        };
-        if n_read == 0 {
-            break;
-        }
-        let pushed = lines.push(chunk.get(..n_read).unwrap_or_default(), &mut emit);
-        flush_at = match pushed {
-            Pushed::Whole => None,
-            Pushed::Began => Some(Instant::now() + PATIENCE),
-            Pushed::Continued => flush_at.or_else(|| Some(Instant::now() + PATIENCE)),
-        };
-    }
-    lines.flush(&mut emit);
-}
 
 /// What is left after some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pushed {
+pub(crate) enum Pushed {
     /// Nothing.
     Whole,
     /// A line that began among them.
@@ -60,7 +19,7 @@ enum Pushed {
 
 /// The line that has not ended yet.
 #[derive(Debug)]
-struct Lines {
+pub(crate) struct Lines {
     partial: Vec<u8>,
     longest: usize,
     /// Part of the line was given away already, so that its end alone is no empty line.
@@ -68,11 +27,16 @@ struct Lines {
 }
 
 impl Lines {
+    /// With the usual bound.
+    pub(crate) fn usual() -> Self {
+        Self::new(LONGEST_LINE)
+    }
+
     fn new(longest: usize) -> Self {
         Self { partial: Vec::new(), longest, was_cut: false }
     }
 
-    fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(&[u8])) -> Pushed {
+    pub(crate) fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(&[u8])) -> Pushed {
         let mut has_ended = false;
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, ends) = match part {
@@ -92,7 +56,7 @@ impl Lines {
         }
     }
 
-    fn flush(&mut self, emit: &mut impl FnMut(&[u8])) {
+    pub(crate) fn flush(&mut self, emit: &mut impl FnMut(&[u8])) {
         if !self.partial.is_empty() {
             self.give(emit);
         }
@@ -127,8 +91,6 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tokio::io::AsyncWriteExt;
-    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -151,26 +113,6 @@ mod tests {
         );
         assert_eq!(cut(&[b"12345678\n9"], 4), [b"1234".as_slice(), b"5678", b"9"]);
         assert!(cut(&[], 4).is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_partial_line_is_shown_after_a_second_and_its_end_is_no_line() {
-        let (mut program, pipe) = tokio::io::duplex(1024);
-        let (given, mut lines) = mpsc::unbounded_channel();
-        let emit = move |line: &[u8]| given.send((Instant::now(), line.to_vec())).unwrap();
-        let reader = forward(pipe, emit);
-        let writer = async {
-            let began = Instant::now();
-            program.write_all(b"whole\nhalf").await.unwrap();
-            assert_eq!(lines.recv().await.unwrap().1, b"whole");
-            let (at, line) = lines.recv().await.unwrap();
-            assert_eq!((at - began, line), (PATIENCE, b"half".to_vec()));
-            program.write_all(b"\nlast").await.unwrap();
-            drop(program);
-            assert_eq!(lines.recv().await.unwrap().1, b"last");
-            assert!(lines.recv().await.is_none());
-        };
-        tokio::join!(reader, writer);
     }
 
     proptest! {

@@ -2,20 +2,32 @@
 //!
 //! Owns: defaults and the words of refusals. Never: fetches or starts anything.
 
+mod bounds;
+mod health;
+mod life;
+mod limits;
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use nex_api::Code;
-use nex_api::start::{Environment, NativeRequest, StopRequest, StopSignal};
+use nex_api::start::{Environment, NativeRequest, Sandbox, StopRequest, StopSignal};
 use nex_api::workload::{Lifecycle, StartWorkloadRequest};
 use nex_artifact::{ElfRefusal, FetchError};
 use nex_nexlet::StartFailure;
+use nex_policy::life::{Kind, Policy};
 use nex_sandbox::Signal;
+use nex_sandbox::jail::{Isolation, Limits, Mount};
 use nex_types::{Digest, parse_go};
+
+use crate::health::Health;
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 const LONGEST_GRACE: Duration = Duration::from_secs(600);
+const DEFAULT_LOG_RATE: u32 = 1000;
+const MOST_LOG_RATE: u32 = 1_000_000;
+const MOST_PORTS: usize = 64;
 
 /// A request whose every part was understood. `Debug` hides what may be secret.
 pub(crate) struct Plan {
@@ -25,6 +37,15 @@ pub(crate) struct Plan {
     pub(crate) environment: Environment,
     pub(crate) ports: Vec<u16>,
     pub(crate) stop: StopPlan,
+    pub(crate) isolation: Isolation,
+    pub(crate) limits: Limits,
+    /// Lines of output a second; at least 1.
+    pub(crate) log_rate: u32,
+    pub(crate) life: Policy,
+    /// Of a service alone.
+    pub(crate) health: Option<Health>,
+    /// What it asks for; the node may not allow it.
+    pub(crate) mounts: Vec<Mount>,
 }
 
 impl fmt::Debug for Plan {
@@ -43,43 +64,78 @@ pub(crate) struct StopPlan {
 
 impl Plan {
     pub(crate) fn read(request: &StartWorkloadRequest) -> Result<Self, StartFailure> {
-        if request.workload_lifecycle == Lifecycle::Function {
-            return Err(invalid("native programs run as a service or a job, not as a function"));
-        }
+        let kind = match request.workload_lifecycle {
+            Lifecycle::Service => Kind::Service,
+            Lifecycle::Job => Kind::Job,
+            Lifecycle::Function => {
+                return Err(invalid(
+                    "native programs run as a service or a job, not as a function",
+                ));
+            }
+        };
         let request: NativeRequest =
             serde_json::from_str(&request.run_request).map_err(|error| {
                 invalid(format!("the start request is not one for native: {error}"))
             })?;
-        let digest = match request.digest.as_deref().map(str::parse).transpose() {
-            Ok(digest) => digest,
-            Err(error) => return Err(invalid(format!("digest: {error}"))),
-        };
+        Self::check(kind, request)
+    }
+
+    fn check(kind: Kind, request: NativeRequest) -> Result<Self, StartFailure> {
+        let digest = request.digest.as_deref().map(str::parse).transpose();
+        let digest = digest.map_err(|error| invalid(format!("digest: {error}")))?;
         if request.argv.iter().any(|argument| argument.contains('\0')) {
             return Err(invalid("argv: an argument has a NUL byte"));
         }
+        check_ports(&request.expose_ports)?;
+        let isolation = match request.sandbox.unwrap_or(Sandbox::Default) {
+            Sandbox::Default => Isolation::Default,
+            Sandbox::Strict => Isolation::Strict,
+            Sandbox::None => Isolation::None,
+        };
+        let stop = StopPlan::read(request.stop.as_ref())?;
+        let limits = request.limits.clone().unwrap_or_default();
+        let log_rate = bounds::number("limits.log_rate", limits.log_rate, 1..=MOST_LOG_RATE)?;
+        let health = request.health.as_ref();
         Ok(Self {
+            life: life::read(kind, &request, stop.grace)?,
+            health: health.map(|health| health::read(health, isolation)).transpose()?,
+            limits: limits::read(&limits)?,
+            log_rate: log_rate.unwrap_or(DEFAULT_LOG_RATE),
+            mounts: limits::mounts(&request.mounts, isolation)?,
             uri: request.uri,
             digest,
             argv: request.argv,
             environment: request.environment,
             ports: request.expose_ports,
-            stop: StopPlan::read(request.stop.unwrap_or_default())?,
+            stop,
+            isolation,
         })
     }
 }
 
+fn check_ports(ports: &[u16]) -> Result<(), StartFailure> {
+    if ports.len() > MOST_PORTS {
+        return Err(invalid(format!("expose_ports: there are more than {MOST_PORTS}")));
+    }
+    if ports.contains(&0) {
+        return Err(invalid("expose_ports: 0 is no port; write numbers from 1 to 65535"));
+    }
+    Ok(())
+}
+
 impl StopPlan {
-    fn read(request: StopRequest) -> Result<Self, StartFailure> {
-        let signal = match request.signal.unwrap_or(StopSignal::Sigterm) {
+    fn read(request: Option<&StopRequest>) -> Result<Self, StartFailure> {
+        let signal = request.and_then(|stop| stop.signal).unwrap_or(StopSignal::Sigterm);
+        let signal = match signal {
             StopSignal::Sigterm => Signal::SIGTERM,
             StopSignal::Sigint => Signal::SIGINT,
             StopSignal::Sighup => Signal::SIGHUP,
             StopSignal::Sigquit => Signal::SIGQUIT,
         };
-        let grace = match request.grace {
+        let grace = match request.and_then(|stop| stop.grace.as_deref()) {
             None => DEFAULT_GRACE,
             Some(text) => {
-                parse_go(&text).map_err(|error| invalid(format!("stop.grace: {error}")))?
+                parse_go(text).map_err(|error| invalid(format!("stop.grace: {error}")))?
             }
         };
         if grace > LONGEST_GRACE {
@@ -117,7 +173,8 @@ pub(crate) fn not_spawned(error: &dyn Error) -> StartFailure {
     StartFailure::new(Code::SpawnFailed, message)
 }
 
-fn with_sources(error: &dyn Error) -> String {
+/// An error with all its causes.
+pub(crate) fn with_sources(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -128,41 +185,4 @@ fn with_sources(error: &dyn Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(run_request: &str) -> Result<Plan, StartFailure> {
-        let run_request = run_request.to_owned();
-        Plan::read(&StartWorkloadRequest { run_request, ..Default::default() })
-    }
-
-    #[test]
-    fn what_is_not_said_has_a_default() {
-        let plan = read(r#"{"uri":"nats://B/x"}"#).unwrap();
-        let default = StopPlan { signal: Signal::SIGTERM, grace: Duration::from_secs(10) };
-        assert_eq!(plan.stop, default);
-        let stop = r#"{"uri":"nats://B/x","stop":{"signal":"SIGINT","grace":"250ms"}}"#;
-        let expected = StopPlan { signal: Signal::SIGINT, grace: Duration::from_millis(250) };
-        assert_eq!(read(stop).unwrap().stop, expected);
-    }
-
-    #[test]
-    fn what_cannot_be_is_refused_by_its_name() {
-        for (run_request, says) in [
-            ("", "not one for native"),
-            (r#"{"uri":"x","enviroment":{}}"#, "enviroment"),
-            (r#"{"uri":"x","digest":"md5:0"}"#, "digest"),
-            (r#"{"uri":"x","stop":{"grace":"soon"}}"#, "stop.grace"),
-            (r#"{"uri":"x","stop":{"grace":"601s"}}"#, "10m is the longest"),
-            (r#"{"uri":"x","stop":{"signal":"SIGKILL"}}"#, "SIGKILL"),
-            (r#"{"uri":"x","argv":["a\u0000b"]}"#, "argv"),
-        ] {
-            let failure = read(run_request).unwrap_err();
-            assert_eq!(failure.code, Code::StartRequestInvalid);
-            assert!(failure.message.contains(says), "{}", failure.message);
-        }
-        let workload_lifecycle = Lifecycle::Function;
-        let function = StartWorkloadRequest { workload_lifecycle, ..Default::default() };
-        assert!(Plan::read(&function).unwrap_err().message.contains("function"));
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nex_api::event::StopError;
 use nex_api::log::Stream;
 use nex_api::workload::WorkloadState;
-use nex_nexlet::Ended;
+use nex_nexlet::{Ended, Workload};
 use serde_json::json;
 
 use crate::support::{Fixture, processes};
@@ -13,7 +13,16 @@ use crate::support::{Fixture, processes};
 fn ended(error: Option<(&str, &str)>, exit: &str) -> Ended {
     let error = error
         .map(|(code, message)| StopError { code: code.to_owned(), message: message.to_owned() });
-    Ended { error, facts: [("exit".to_owned(), exit.to_owned())].into() }
+    let facts = [("exit", exit), ("restarts", "0")];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Ended { error, facts: facts.into(), stays_listed: false }
+}
+
+/// Without what it wrote last, and whether it is still shown.
+async fn end_of(workload: &dyn Workload) -> Ended {
+    let mut ended = workload.ended().await;
+    ended.facts.remove("last_output");
+    Ended { stays_listed: false, ..ended }
 }
 
 #[tokio::test]
@@ -25,8 +34,8 @@ async fn a_program_that_ends_by_itself_tells_how() {
         (&["crash"], ended(Some(("", "SIGSEGV")), "SIGSEGV")),
     ] {
         let workload = fixture.start(fixture.program(argv, &json!({}))).await;
-        assert_eq!(workload.ended().await, expected);
-        assert_eq!(workload.ended().await, expected, "asked again, after the end");
+        assert_eq!(end_of(&*workload).await, expected);
+        assert_eq!(end_of(&*workload).await, expected, "asked again, after the end");
         let has_failed = expected.error.is_some();
         let state = if has_failed { WorkloadState::Error } else { WorkloadState::Stopped };
         assert_eq!(workload.status().state, state);
@@ -51,7 +60,7 @@ async fn stop_asks_with_the_signal_of_the_request() {
         assert_eq!(stdout.next_text().await, "up");
         workload.stop().await;
         workload.stop().await;
-        assert_eq!(workload.ended().await, ended(None, exit));
+        assert_eq!(end_of(&*workload).await, ended(None, exit));
         if let Some(last_line) = last_line {
             assert_eq!(stdout.next_text().await, last_line);
         }
@@ -75,7 +84,7 @@ async fn a_program_that_ignores_it_is_killed_with_its_whole_tree() {
     workload.stop().await;
     assert!(asked.elapsed() < Duration::from_secs(1), "stop returns at once");
     assert_eq!(workload.status().state, WorkloadState::Stopping);
-    assert_eq!(workload.ended().await, ended(Some(("", "SYSKILL")), "SIGKILL"));
+    assert_eq!(end_of(&*workload).await, ended(Some(("", "SYSKILL")), "SIGKILL"));
     assert!(asked.elapsed() >= Duration::from_millis(300), "not before its grace");
     assert_eq!(processes(&id), Vec::<i32>::new());
     fixture.assert_nothing_is_left();
@@ -88,7 +97,7 @@ async fn what_a_program_leaves_when_it_ends_by_itself_goes_too() {
     let start = fixture.program(&["orphan"], &json!({}));
     let id = start.id.clone();
     let workload = fixture.start(start).await;
-    assert_eq!(workload.ended().await, ended(None, "exit code 0"));
+    assert_eq!(end_of(&*workload).await, ended(None, "exit code 0"));
     assert_eq!(processes(&id), Vec::<i32>::new());
     fixture.finish().await;
 }

@@ -10,6 +10,7 @@
 //! 6. A start that is given up, and a nexlet that ends, leave nothing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod adoption;
 mod endings;
 mod output;
 mod programs;

@@ -46,7 +46,9 @@ async fn an_artifact_that_cannot_be_had_is_refused_with_its_reason() {
         ("nats://NOWHERE/gone", Code::ArtifactMissing, "bucket NOWHERE does not exist"),
         ("nats://NEXCLIFILES_b/x", Code::ArtifactUnsupported, "belongs to another namespace"),
         ("file:///bin/true", Code::ArtifactUnsupported, "--allow-files"),
-        ("oci://example.test/x", Code::ArtifactUnsupported, "not there yet"),
+        ("https://localhost/x", Code::ArtifactUnsupported, "--allow-artifact-hosts localhost"),
+        ("http://example.test/x", Code::ArtifactUnsupported, "no scheme that Nex takes"),
+        ("oci://127.0.0.1/x", Code::ArtifactUnsupported, "--allow-artifact-hosts 127.0.0.1"),
     ] {
         let failure = fixture.refusal(fixture.request(&json!({ "uri": uri }))).await;
         assert_eq!(failure.code, code, "{uri}");
@@ -59,7 +61,7 @@ async fn an_artifact_that_cannot_be_had_is_refused_with_its_reason() {
 async fn a_request_that_cannot_be_is_refused_before_anything_is_fetched() {
     let fixture = Fixture::new().await;
     for (run_request, says) in [
-        (json!({ "uri": "nats://NOWHERE/x", "sandbox": "none" }), "sandbox"),
+        (json!({ "uri": "nats://NOWHERE/x", "sandbox": "thick" }), "thick"),
         (json!({ "uri": "nats://NOWHERE/x", "environment": { "A=B": "x" } }), "A=B"),
         (
             json!({ "uri": "nats://NOWHERE/x", "environment": { "NEX_WORKLOAD_ID": "x" } }),
@@ -79,6 +81,6 @@ async fn what_the_system_will_not_start_is_said() {
     let argument = "x".repeat(200_000);
     let failure = fixture.refusal(fixture.program(&[&argument], &json!({}))).await;
     assert_eq!(failure.code, Code::SpawnFailed);
-    assert!(failure.message.contains("could not be started: Argument list"), "{}", failure.message);
+    assert!(failure.message.contains("Argument list too long"), "{}", failure.message);
     fixture.finish().await;
 }

@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use nex_api::log::Stream;
 use nex_api::workload::WorkloadState;
-use nex_artifact::{Store, upload_file};
+use nex_artifact::upload_file;
 use nex_nexlet::Nexlet;
-use nex_sandbox::{Exit, Program};
-use nex_services::{NativeNexlet, Options};
 use nex_testkit::eventually;
-use nex_types::{Id, Namespace};
+use nex_types::Namespace;
 use serde_json::json;
 
 use crate::programs;
@@ -62,6 +60,7 @@ async fn an_uploaded_program_runs_from_a_private_copy_and_tells_its_facts() {
         "digest": uploaded.digest.to_string(),
         "argv": ["plain"],
         "expose_ports": [8080, 9090],
+        "sandbox": "none",
     }));
     let mut stdout = fixture.lines(&start, Stream::Stdout).await;
     let id = start.id.clone();
@@ -69,7 +68,11 @@ async fn an_uploaded_program_runs_from_a_private_copy_and_tells_its_facts() {
     assert_eq!(stdout.next_text().await, "up");
     let program = fixture.run_folder(&id).join("prog");
     assert_eq!(fs::metadata(&program).unwrap().permissions().mode() & 0o777, 0o700);
-    let status = workload.status();
+    let mut status = workload.status();
+    let sandbox = status.facts.insert("sandbox".to_owned(), "none".to_owned()).unwrap();
+    assert!(sandbox.starts_with("none"), "{sandbox}");
+    // What is used is asked for now and then.
+    status.facts.retain(|name, _| !["memory", "cpu_seconds", "pids"].contains(&name.as_str()));
     assert_eq!((status.state, status.phase), (WorkloadState::Running, "running"));
     let pid = processes(&id)[0].to_string();
     let digest = uploaded.digest.to_string();
@@ -123,6 +126,16 @@ async fn programs_end_with_their_nexlet() {
 }
 
 #[tokio::test]
+async fn a_nexlet_that_ends_does_not_wait_for_whom_nobody_has_claimed_yet() {
+    let fixture = Fixture::new().await;
+    fixture.nexlet.registered();
+    // Well below what a task may take that goes on.
+    let ending = tokio::time::timeout(Duration::from_secs(5), fixture.nexlet.shutdown());
+    ending.await.expect("it waits for something");
+    fixture.finish().await;
+}
+
+#[tokio::test]
 async fn programs_end_with_a_nexlet_that_is_dropped() {
     let fixture = Fixture::new().await;
     let start = fixture.program(&["plain"], &json!({}));
@@ -132,27 +145,6 @@ async fn programs_end_with_a_nexlet_that_is_dropped() {
     drop(fixture.nexlet);
     assert_eq!(workload.ended().await.error.unwrap().message, "SYSKILL");
     assert_eq!(processes(&id), Vec::<i32>::new());
-}
-
-#[tokio::test]
-async fn what_a_killed_nexlet_left_is_ended_by_the_next() {
-    let folder = tempfile::tempdir().unwrap();
-    let (id, run_dir) = (Id::random(), folder.path().join("run"));
-    fs::create_dir_all(run_dir.join(id.as_str())).unwrap();
-    let mut program = Program::new(programs::folder().join("static"));
-    program.args = vec!["stubborn".to_owned()];
-    program.environment = [("NEX_WORKLOAD_ID".to_owned(), id.to_string())].into();
-    let mut left = program.spawn().unwrap();
-    until_n_processes(&id, 3).await;
-    let store = Store::open(folder.path().join("cache"), Vec::new()).unwrap();
-    let node_id = "NODE".to_owned();
-    let nexlet =
-        NativeNexlet::open(Options { node_id, run_dir: run_dir.clone(), store, ingress: None })
-            .unwrap();
-    assert_eq!(processes(&id), Vec::<i32>::new());
-    assert_eq!(left.wait().await.unwrap(), Exit::Signal(9));
-    assert!(!run_dir.join(id.as_str()).exists());
-    nexlet.shutdown().await;
 }
 
 #[tokio::test]

@@ -12,9 +12,9 @@ use nex_api::subject;
 use nex_api::workload::{Lifecycle, StartWorkloadRequest};
 use nex_artifact::Store;
 use nex_bus::{Client, Subscriber};
-use nex_nexlet::{LogSink, Nexlet, Start, StartFailure, Workload};
+use nex_nexlet::{EventFeed, LogSink, Nexlet, Start, StartFailure, Workload};
 use nex_sandbox::{Marker, OnFailure, Tasks, processes_with};
-use nex_services::{NativeNexlet, Options};
+use nex_services::{NativeNexlet, Options, Permits};
 use nex_testkit::{NatsServer, eventually};
 use nex_types::{Id, Namespace, WorkloadName};
 use serde_json::{Value, json};
@@ -44,14 +44,16 @@ impl Fixture {
         let store = Store::open(folder.path().join("cache"), vec![programs::folder()]).unwrap();
         let (tasks, (logs, publishing)) = (Tasks::new(), LogSink::new(client.clone()));
         tasks.spawn("log publisher", OnFailure::Log, publishing);
-        let options = Options {
-            node_id: "NODE".to_owned(),
-            run_dir: folder.path().join("run"),
-            store,
-            ingress: None,
-        };
-        let nexlet = NativeNexlet::open(options).unwrap();
+        let nexlet = open(&folder, store);
         Self { nexlet, client, server, logs, tasks, folder }
+    }
+
+    /// The nexlet goes without ending anything, and another one takes its place.
+    pub(crate) async fn replace_nexlet(&mut self) {
+        let store =
+            Store::open(self.folder.path().join("cache"), vec![programs::folder()]).unwrap();
+        self.nexlet.leave().await;
+        self.nexlet = open(&self.folder, store);
     }
 
     /// What the SDK would hand over for this `run_request`.
@@ -59,6 +61,13 @@ impl Fixture {
         let (id, namespace) = (Id::random(), Namespace::parse("default").unwrap());
         Start {
             logs: self.logs.feed(&namespace, &id),
+            events: EventFeed::new(
+                self.client.clone(),
+                namespace.clone(),
+                id.clone(),
+                WorkloadName::parse("prog").unwrap(),
+                "native".to_owned(),
+            ),
             id,
             namespace,
             name: WorkloadName::parse("prog").unwrap(),
@@ -74,9 +83,12 @@ impl Fixture {
         }
     }
 
-    /// The static program with these arguments, and more keys of the request.
+    /// The static program with these arguments, and more keys of the request. Unless they say otherwise
+    /// it has no box, and is not started again.
     pub(crate) fn program(&self, argv: &[&str], more: &Value) -> Start {
-        let mut run_request = json!({ "uri": uri("static"), "argv": argv });
+        let mut run_request = json!({
+            "uri": uri("static"), "argv": argv, "sandbox": "none", "restart": { "policy": "never" },
+        });
         for (key, value) in more.as_object().into_iter().flatten() {
             run_request[key] = value.clone();
         }
@@ -105,9 +117,13 @@ impl Fixture {
         self.folder.path().join("run").join(id.as_str())
     }
 
+    /// Of workloads; programs that they share, and the shim's, have no ids.
     pub(crate) fn run_folders(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.folder.path().join("run")).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect()
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| Id::parse(path.file_name().unwrap().to_str().unwrap()).is_ok())
+            .collect()
     }
 
     pub(crate) fn assert_nothing_is_left(&self) {
@@ -148,4 +164,15 @@ pub(crate) async fn until_n_processes(id: &Id, wanted: usize) {
         if processes.len() == wanted { Ok(()) } else { Err(processes) }
     })
     .await;
+}
+
+fn open(folder: &TempDir, store: Store) -> NativeNexlet {
+    NativeNexlet::open(Options {
+        node_id: "NODE".to_owned(),
+        run_dir: folder.path().join("run"),
+        store,
+        ingress: None,
+        permits: Permits { weak_sandbox: true, no_sandbox: true, mounts: Vec::new() },
+    })
+    .unwrap()
 }

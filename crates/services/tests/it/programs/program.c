@@ -12,6 +12,8 @@ static void say(const char *text) { (void)!write(1, text, strlen(text)); }
 
 static void wait_for_ever(void) { for (;;) pause(); }
 
+static void on_usr1(int number) { (void)number; say("ending\n"); _exit(7); }
+
 static void on_term(int number) { (void)number; say("bye\n"); _exit(0); }
 
 int main(int argc, char **argv) {
@@ -26,6 +28,10 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "crash")) { signal(SIGSEGV, SIG_DFL); raise(SIGSEGV); }
   if (!strcmp(what, "polite")) { signal(SIGTERM, on_term); signal(SIGINT, on_term); say("up\n"); wait_for_ever(); }
   if (!strcmp(what, "plain")) { say("up\n"); wait_for_ever(); }
+  if (!strcmp(what, "count")) {
+    for (int n = 1;; n++) { printf("%d\n", n); fflush(stdout); usleep(5000); }
+  }
+  if (!strcmp(what, "told-to-end")) { signal(SIGUSR1, on_usr1); say("up\n"); wait_for_ever(); }
   if (!strcmp(what, "stubborn")) {
     signal(SIGTERM, SIG_IGN);
     if (fork() == 0) {

@@ -1,0 +1,110 @@
+//! The nexlet's half of a shim: starting one, finding one that runs, and talking to it.
+//!
+//! Owns: what a shim is asked and what it said. Never: decides when a program starts or ends.
+//!
+//! ```text
+//! launch: spawn ─► order on stdin ─► answer on stdout ─► connect ─► hello
+//! adopt:  shim.json ─► is that very process alive? ─► connect ─► hello
+//! ```
+
+mod launch;
+mod link;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nex_sandbox::{kill_tree, processes_with};
+use nex_shim::{END_FILE, End, Running, SHIM_FILE, SOCKET, SPOOL_FOLDER};
+
+pub(crate) use launch::{LaunchError, Launcher};
+pub(crate) use link::{Heard, Link};
+
+use crate::programs::{marker, shim_marker};
+
+/// What a shim that was killed left is killed within this.
+const KILL_BOUND: Duration = Duration::from_secs(5);
+
+/// A shim that hangs up on us this often is not worth more.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How a workload's last run stands.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Its shim lives, and is connected.
+    Runs(Link, Running),
+    /// It has ended, and its shim told how.
+    Ended(End),
+    /// Neither: the machine was started anew, or its shim was killed, or does not listen.
+    Lost,
+}
+
+/// Looks, and connects. A shim that is about to end is waited for.
+pub(crate) async fn find(folder: &Path, id: &str) -> Found {
+    for _ in 0..ATTEMPTS {
+        let path = folder.to_owned();
+        let read = tokio::task::spawn_blocking(move || (end(&path), running(&path))).await;
+        // In this order: a shim that told the end may not be gone yet.
+        let running = match read {
+            Ok((Some(end), _)) => return Found::Ended(end),
+            Ok((None, Some(running))) if running.shim.is_alive() => running,
+            _ => return Found::Lost,
+        };
+        match Link::connect(folder).await {
+            Ok(link) => return Found::Runs(link, running),
+            Err(error) => tracing::debug!(workload.id = id, %error, "shim not reached yet"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    tracing::error!(workload.id = id, "its shim lives, but cannot be reached");
+    Found::Lost
+}
+
+/// How the last run ended, if its shim told.
+pub(crate) fn end(folder: &Path) -> Option<End> {
+    serde_json::from_slice(&fs::read(folder.join(END_FILE)).ok()?).ok()
+}
+
+fn running(folder: &Path) -> Option<Running> {
+    serde_json::from_slice(&fs::read(folder.join(SHIM_FILE)).ok()?).ok()
+}
+
+/// The spool of a workload.
+pub(crate) fn spool(folder: &Path) -> PathBuf {
+    folder.join(SPOOL_FOLDER)
+}
+
+/// Takes a run's files away: the folder is ready for the next. Blocks on the disk.
+pub(crate) fn clear(folder: &Path) -> io::Result<()> {
+    for file in [SHIM_FILE, END_FILE, SOCKET] {
+        gone(fs::remove_file(folder.join(file)))?;
+    }
+    gone(fs::remove_dir_all(spool(folder)))
+}
+
+/// Ends whatever is left of a run that its own shim did not end. Looks at every process; blocks.
+pub(crate) fn end_left(folder: &Path, id: &str) -> io::Result<()> {
+    let of_program = marker(id);
+    for marker in [shim_marker(id), of_program.clone()] {
+        if let Some(pid) = processes_with(&marker).first() {
+            let left = kill_tree(*pid, Some(&marker), KILL_BOUND);
+            tracing::warn!(workload.id = id, ?left, "ended what was left of a run");
+        }
+    }
+    let Some(running) = running(folder) else { return Ok(()) };
+    for process in [&running.shim, &running.program] {
+        if process.is_alive() {
+            kill_tree(process.pid, Some(&of_program), KILL_BOUND);
+        }
+    }
+    nex_sandbox::jail::sweep_group(&running.group)
+}
+
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
