@@ -129,6 +129,6 @@ impl Workload for Function {
             code: String::new(),
             message: "the workload's connection to NATS was closed".to_owned(),
         });
-        Ended { error, facts: self.shared.counts() }
+        Ended { error, facts: self.shared.counts(), stays_listed: false }
     }
 }

@@ -11,12 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use nex_types::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
 use super::HostError;
-use super::hosts::{HostList, is_public};
+use super::hosts::HostList;
 use super::places::{Place, Places, REQUESTS};
 use super::scope::shown;
 

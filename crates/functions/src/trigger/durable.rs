@@ -122,7 +122,7 @@ async fn one_question(
             biased;
             () = &mut stopped => {
                 for delivery in pulled.end() {
-                    delivery.again(Duration::ZERO).await;
+                    runner.hand_back(&delivery).await;
                 }
                 return Ok(());
             }
@@ -165,10 +165,7 @@ impl Runner {
         let Read::Run(stimulus) = self.trigger.source.read(delivery, Timestamp::now()) else {
             return delivery.done().await;
         };
-        let record = match delivery.count {
-            1 => None,
-            _ => self.runs.read(&self.client, delivery.sequence).await,
-        };
+        let record = self.record(delivery).await;
         match verdict::before(delivery.count, &self.trigger.rules, record.as_ref(), &self.me) {
             Verdict::GiveUp(reason) => self.give_up(delivery, &reason, true).await,
             Verdict::Run(None) => {
@@ -201,7 +198,7 @@ impl Runner {
             Err(Failure::Guest(CallError::Busy(_))) => Ended::NoRoom,
             Err(failure) => Ended::Badly(failure.to_string()),
         };
-        match verdict::after(delivery.count, &self.trigger.rules, ended) {
+        match verdict::after(delivery.count, &self.trigger.rules, record.as_ref(), ended) {
             After::Done => {
                 delivery.done().await;
                 if record.is_some() {
@@ -213,7 +210,27 @@ impl Runner {
                 self.runs.write(&self.client, sequence, &record).await;
                 delivery.again(pause).await;
             }
+            After::HandBack => {
+                let record = verdict::handed_back(delivery.count, record.as_ref(), &self.me);
+                self.runs.write(&self.client, sequence, &record).await;
+                delivery.again(Duration::ZERO).await;
+            }
             After::GiveUp(reason) => self.give_up(delivery, &reason, record.is_some()).await,
+        }
+    }
+
+    /// What was delivered and not begun when the function was stopped.
+    async fn hand_back(&self, delivery: &Delivery) {
+        let record = self.record(delivery).await;
+        let record = verdict::handed_back(delivery.count, record.as_ref(), &self.me);
+        self.runs.write(&self.client, delivery.sequence, &record).await;
+        delivery.again(Duration::ZERO).await;
+    }
+
+    async fn record(&self, delivery: &Delivery) -> Option<Record> {
+        match delivery.count {
+            1 => None,
+            _ => self.runs.read(&self.client, delivery.sequence).await,
         }
     }
 

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Who kills a nexlet takes others' runs along: what ran at the same time is suspected too, and shown to be
-//! innocent by running alone.
+//! innocent by running alone. Deliveries that a stop of the function cut off are none of the message's runs.
 
 use std::time::Duration;
 
@@ -39,6 +39,14 @@ pub(crate) struct Record {
     /// The nexlet that runs it now, or ran it when it died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) running: Option<String>,
+    /// Deliveries that a stop cut off; they do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) cut_off: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Before a run.
@@ -57,6 +65,8 @@ pub(crate) enum After {
     Done,
     /// The record is written first, so that the next delivery is not taken for a death.
     Again(Duration),
+    /// At once, as if this delivery had not been; the record says so.
+    HandBack,
     GiveUp(String),
 }
 
@@ -73,19 +83,16 @@ pub(crate) enum Ended {
 
 /// Decides before the run. A first delivery has no record, so that messages which go well cost nothing.
 pub(crate) fn before(count: u64, rules: &Rules, record: Option<&Record>, me: &str) -> Verdict {
-    let deaths = match record {
-        // Delivered before, and whoever ran it left no word: it may have died.
-        None => u32::from(count > 1),
-        Some(Record { deaths, running: Some(other) }) if other != me => deaths.saturating_add(1),
-        Some(Record { deaths, .. }) => *deaths,
-    };
+    let deaths = deaths(count, record, me);
     if deaths >= MOST_DEATHS {
         return Verdict::GiveUp(format!("{deaths} nexlets ended while they ran it"));
     }
-    if count > rules.max_deliver {
-        return Verdict::GiveUp(format!("it was delivered {count} times"));
+    let n_runs = n_runs(count, record);
+    if n_runs > rules.max_deliver {
+        return Verdict::GiveUp(format!("it was delivered {n_runs} times"));
     }
-    let record = Record { deaths, running: Some(me.to_owned()) };
+    let cut_off = record.map_or(0, |record| record.cut_off);
+    let record = Record { deaths, running: Some(me.to_owned()), cut_off };
     match (count, deaths) {
         (1, _) => Verdict::Run(None),
         (_, 0) => Verdict::Run(Some(record)),
@@ -94,15 +101,38 @@ pub(crate) fn before(count: u64, rules: &Rules, record: Option<&Record>, me: &st
 }
 
 /// Decides after it.
-pub(crate) fn after(count: u64, rules: &Rules, ended: Ended) -> After {
+pub(crate) fn after(count: u64, rules: &Rules, record: Option<&Record>, ended: Ended) -> After {
+    let n_runs = n_runs(count, record);
     match ended {
         Ended::Well => After::Done,
-        Ended::CutOff => After::Again(Duration::ZERO),
-        Ended::NoRoom => After::Again(pause(count)),
+        Ended::CutOff => After::HandBack,
+        Ended::NoRoom => After::Again(pause(n_runs)),
         Ended::Badly(_) if rules.failed == Failed::IsOver => After::Done,
-        Ended::Badly(reason) if count >= rules.max_deliver => After::GiveUp(reason),
-        Ended::Badly(_) => After::Again(pause(count)),
+        Ended::Badly(reason) if n_runs >= rules.max_deliver => After::GiveUp(reason),
+        Ended::Badly(_) => After::Again(pause(n_runs)),
     }
+}
+
+/// The record of a delivery that was handed back: it counts neither as a run nor as a death.
+pub(crate) fn handed_back(count: u64, record: Option<&Record>, me: &str) -> Record {
+    let cut_off = record.map_or(0, |record| record.cut_off).saturating_add(1);
+    Record { deaths: deaths(count, record, me), running: None, cut_off }
+}
+
+fn deaths(count: u64, record: Option<&Record>, me: &str) -> u32 {
+    match record {
+        // Delivered before, and whoever ran it left no word: it may have died.
+        None => u32::from(count > 1),
+        Some(Record { deaths, running: Some(other), .. }) if other != me => {
+            deaths.saturating_add(1)
+        }
+        Some(Record { deaths, .. }) => *deaths,
+    }
+}
+
+/// Which run this one is.
+fn n_runs(count: u64, record: Option<&Record>) -> u64 {
+    count.saturating_sub(record.map_or(0, |record| record.cut_off))
 }
 
 fn pause(count: u64) -> Duration {
@@ -129,11 +159,25 @@ mod tests {
     #[test]
     fn the_last_allowed_run_that_fails_is_given_up_with_its_reason() {
         let badly = || Ended::Badly("thrown".to_owned());
-        assert_eq!(after(4, &rules(5), badly()), After::Again(Duration::from_secs(120)));
-        assert_eq!(after(5, &rules(5), badly()), After::GiveUp("thrown".to_owned()));
-        assert_eq!(after(5, &rules(5), Ended::CutOff), After::Again(Duration::ZERO));
+        assert_eq!(after(4, &rules(5), None, badly()), After::Again(Duration::from_secs(120)));
+        assert_eq!(after(5, &rules(5), None, badly()), After::GiveUp("thrown".to_owned()));
+        assert_eq!(after(5, &rules(5), None, Ended::CutOff), After::HandBack);
         let tick = Rules { failed: Failed::IsOver, ..rules(5) };
-        assert_eq!(after(1, &tick, badly()), After::Done);
+        assert_eq!(after(1, &tick, None, badly()), After::Done);
+    }
+
+    #[test]
+    fn what_a_stop_cut_off_counts_neither_as_a_run_nor_as_a_death() {
+        let once = handed_back(1, None, "a");
+        assert_eq!(once, Record { cut_off: 1, ..Record::default() });
+        let Verdict::Run(Some(record)) = before(2, &rules(1), Some(&once), "b") else {
+            panic!("it runs, and not alone");
+        };
+        assert_eq!((record.deaths, record.cut_off), (0, 1));
+        let badly = Ended::Badly("thrown".to_owned());
+        assert_eq!(after(2, &rules(1), Some(&record), badly), After::GiveUp("thrown".to_owned()));
+        let twice = handed_back(2, Some(&record), "b");
+        assert!(matches!(before(3, &rules(1), Some(&twice), "c"), Verdict::Run(Some(_))));
     }
 
     #[test]
@@ -144,7 +188,7 @@ mod tests {
 
     #[test]
     fn an_outage_is_not_a_death_of_who_lives() {
-        let mine = Record { deaths: 1, running: Some("me".to_owned()) };
+        let mine = Record { deaths: 1, running: Some("me".to_owned()), ..Record::default() };
         assert_eq!(before(3, &rules(5), Some(&mine), "me"), Verdict::RunAlone(mine.clone()));
         assert!(matches!(before(3, &rules(5), Some(&mine), "new"), Verdict::GiveUp(_)));
     }
@@ -164,7 +208,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, a message ends, runs at most `max_deliver` times, and kills at most two.
+        /// Whatever happens, a message ends, runs at most `max_deliver` times to an end of its own, and
+        /// kills at most two.
         #[test]
         fn every_message_ends(
             max_deliver in 1u64..8,
@@ -172,6 +217,7 @@ mod tests {
         ) {
             let rules = rules(max_deliver);
             let (mut record, mut me, mut n_runs, mut n_deaths) = (None::<Record>, 0, 0, 0);
+            let mut n_cut_off = 0;
             let mut has_ended = false;
             for (count, fate) in (1u64..).zip(fates) {
                 let verdict = before(count, &rules, record.as_ref(), &me.to_string());
@@ -187,15 +233,19 @@ mod tests {
                     Fate::IsCutOff => Ended::CutOff,
                     Fate::KillsNexlet => { n_deaths += 1; me += 1; continue; }
                 };
-                match after(count, &rules, ended) {
+                match after(count, &rules, record.as_ref(), ended) {
                     After::Done | After::GiveUp(_) => { has_ended = true; break; }
                     After::Again(_) => {
                         record = Some(Record { running: None, ..record.unwrap_or_default() });
                     }
+                    After::HandBack => {
+                        n_cut_off += 1;
+                        record = Some(handed_back(count, record.as_ref(), &me.to_string()));
+                    }
                 }
             }
-            prop_assert!(has_ended);
-            prop_assert!(n_runs <= max_deliver);
+            prop_assert!(has_ended || n_cut_off > 10 - 1 - max_deliver, "{n_cut_off} were cut off");
+            prop_assert!(n_runs <= max_deliver + n_cut_off);
             prop_assert!(n_deaths <= 2);
         }
     }

@@ -166,3 +166,13 @@ async fn what_a_guest_logs_and_why_a_call_failed_stand_in_the_log() {
     assert_eq!(header(&line, "Nex-Level").as_deref(), Some("error"));
     assert!(line.subject.ends_with(".stderr"), "{}", line.subject);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_is_cut_at_16_kib() {
+    let harness = Harness::start().await;
+    let mut lines = harness.client.subscribe("$NEX.FEED.>").await.unwrap();
+    harness.server.until_subscribed("$NEX.FEED.>").await;
+    let _logging = harness.deploy(&format!("log {}", "x".repeat(20_000)), "long", json!({})).await;
+    harness.call("long", "x").await;
+    assert_eq!(lines.next().await.unwrap().payload.len(), 16 * 1024);
+}

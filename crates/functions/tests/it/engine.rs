@@ -18,8 +18,10 @@ pub(crate) struct FakeEngine {
     pub(crate) alive: Arc<AtomicUsize>,
     pub(crate) running: Arc<AtomicUsize>,
     pub(crate) ran: Arc<AtomicUsize>,
-    /// A `hold` guest needs one permit per call.
+    /// A `hold` guest needs one permit per call, a `turns` guest one to begin.
     pub(crate) permits: Arc<Semaphore>,
+    /// The turns that `turns` guests had, by their arguments.
+    pub(crate) turns: Arc<Mutex<Vec<String>>>,
     /// The services of the guest that was deployed last.
     host: Mutex<Weak<Host>>,
 }
@@ -38,6 +40,7 @@ impl Default for FakeEngine {
             running: Arc::default(),
             ran: Arc::default(),
             permits: Arc::new(Semaphore::new(0)),
+            turns: Arc::default(),
             host: Mutex::default(),
         }
     }
@@ -67,6 +70,7 @@ impl Engine for FakeEngine {
             running: Arc::clone(&self.running),
             ran: Arc::clone(&self.ran),
             permits: Arc::clone(&self.permits),
+            turns: Arc::clone(&self.turns),
         }))
     }
 }
@@ -81,6 +85,22 @@ struct FakeGuest {
     running: Arc<AtomicUsize>,
     ran: Arc<AtomicUsize>,
     permits: Arc<Semaphore>,
+    turns: Arc<Mutex<Vec<String>>>,
+}
+
+impl FakeGuest {
+    /// Is ready again at once after each turn, as a guest is that computes.
+    async fn compute(&self) {
+        self.permits.acquire().await.unwrap().forget();
+        let mut left = 50;
+        std::future::poll_fn(|context| {
+            self.turns.lock().unwrap().push(self.argument.clone());
+            left -= 1;
+            context.waker().wake_by_ref();
+            if left > 0 { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+        })
+        .await;
+    }
 }
 
 impl Drop for FakeGuest {
@@ -121,6 +141,8 @@ impl Guest for FakeGuest {
             }
             "panic-in-call" => panic!("on purpose"),
             "memory" => return Err(CallError::OutOfMemory { limit: number() }),
+            "busy" => return Err(CallError::Busy(self.argument.clone())),
+            "turns" => self.compute().await,
             "input" => return Err(CallError::BadInput(self.argument.clone())),
             "bytes" => {
                 let length = usize::try_from(number()).unwrap();

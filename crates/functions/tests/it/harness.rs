@@ -11,7 +11,7 @@ use nex_api::{CallErrorBody, NatsConnectionData};
 use nex_bus::{Pool, Settings};
 use nex_functions::runtime::Language;
 use nex_functions::{FunctionNexlet, GuestThreads, Options};
-use nex_nexlet::{LogSink, Nexlet, Start, StartFailure, Started, Workload};
+use nex_nexlet::{EventFeed, LogSink, Nexlet, Start, StartFailure, Started, Workload};
 use nex_sandbox::{OnFailure, Tasks};
 use nex_testkit::{NatsServer, ServerOptions, eventually};
 use nex_types::{Id, Namespace, SubjectPattern, WorkloadName};
@@ -36,6 +36,11 @@ impl Harness {
     }
 
     pub(crate) async fn on(server: ServerOptions, drain: Duration) -> Self {
+        Self::with(server, drain, 2).await
+    }
+
+    /// With so many threads for guests.
+    pub(crate) async fn with(server: ServerOptions, drain: Duration, n_threads: usize) -> Self {
         let server = server.start().await;
         let tasks = Tasks::new();
         let engine = Arc::new(FakeEngine::default());
@@ -49,7 +54,7 @@ impl Harness {
             deny_services: Vec::new(),
             pool: Pool::default(),
             tasks: tasks.clone(),
-            guests: GuestThreads::new(NonZeroUsize::new(2).unwrap()).unwrap(),
+            guests: GuestThreads::new(NonZeroUsize::new(n_threads).unwrap()).unwrap(),
             drain,
         }));
         let data = NatsConnectionData::open(vec![server.url()]);
@@ -73,6 +78,13 @@ impl Harness {
         let (id, namespace) = (Id::random(), Namespace::parse("default").unwrap());
         Start {
             logs: self.logs.feed(&namespace, &id),
+            events: EventFeed::new(
+                self.control.clone(),
+                namespace.clone(),
+                id.clone(),
+                WorkloadName::parse("probe").unwrap(),
+                "probe".to_owned(),
+            ),
             id,
             namespace,
             name: WorkloadName::parse("probe").unwrap(),

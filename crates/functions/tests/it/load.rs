@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nex_api::workload::WorkloadState;
+use nex_testkit::eventually;
 use serde_json::json;
 
 use crate::harness::{Harness, error_of, header};
@@ -77,4 +78,42 @@ async fn a_stuck_function_slows_no_other() {
     }
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(harness.engine.ran.load(Ordering::SeqCst), 101);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_engine_has_no_room_the_caller_gets_429_and_the_setting() {
+    let harness = Harness::start().await;
+    let workload = harness.deploy("busy see --functions-memory", "probe", json!({})).await;
+    let refused = harness.call("probe", "x").await;
+    let (status, code, error) = error_of(&refused);
+    assert_eq!((status.as_str(), code.as_str()), ("429", "NEX-301"));
+    assert_eq!(error, "see --functions-memory");
+    assert_eq!(header(&refused, "Retry-After").as_deref(), Some("1"));
+    assert_eq!(workload.status().facts["errors_429"], "1");
+    workload.stop().await;
+    workload.ended().await;
+    harness.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_loses_no_message_on_the_way_to_the_queue() {
+    let harness = Harness::start().await;
+    let limits = json!({ "limits": { "concurrency": 1, "queue": 0, "timeout": "1m" } });
+    let workload = harness.deploy("hold", "probe", limits).await;
+    let _running = harness.call_later("probe");
+    harness.until_running(1).await;
+    for _ in 0..100_000 {
+        harness.client.publish("probe", "x".into()).await.unwrap();
+    }
+    harness.client.flush().await.unwrap();
+    eventually("all are taken in", Duration::from_secs(60), async || {
+        let calls = workload.status().facts["calls"].clone();
+        if calls == "100001" { Ok(()) } else { Err(calls) }
+    })
+    .await;
+    assert_eq!(workload.status().facts["errors_429"], "100000");
+    harness.engine.permits.add_permits(1);
+    workload.stop().await;
+    workload.ended().await;
+    harness.finish().await;
 }

@@ -8,11 +8,14 @@
 //! 6. A guest reaches its own buckets and what its request lists, by its own connection, and nothing else.
 //! 7. A stop loses no delivered call, ends in time, frees the guest and closes what it opened.
 //! 8. A source that keeps its messages loses none: each is run, given back or set aside.
+//! 9. Calls that are ready take turns by namespace, then by function.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 mod calls;
+mod clocks;
 mod drain;
+mod durables;
 mod engine;
 mod harness;
 mod host_http;
@@ -21,3 +24,4 @@ mod host_services;
 mod load;
 mod sources;
 mod starts;
+mod turns;

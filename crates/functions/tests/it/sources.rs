@@ -170,6 +170,32 @@ async fn a_source_that_is_not_there_is_named() {
     harness.finish().await;
 }
 
+/// Stopped twice in the middle of its only allowed run: neither counts, and it is no suspect either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_a_stop_cut_off_does_not_count() {
+    let harness = Harness::on(NatsServer::options(), Duration::from_millis(200)).await;
+    let (harness, jetstream) = with_streams_on(harness).await;
+    let trigger = stream_trigger(&json!({ "max_deliver": 1, "dead_letter": "dead.x" }));
+    let more = with(&trigger, &json!({ "concurrency": 1 }));
+    send(&jetstream, 4).await;
+    let all =
+        stream_trigger(&json!({ "max_deliver": 1, "dead_letter": "dead.x", "deliver": "all" }));
+    for _ in 0..2 {
+        let more = with(&all, &json!({ "concurrency": 1 }));
+        let held = harness.deploy("hold", "x", more).await;
+        harness.until_running(1).await;
+        held.stop().await;
+        held.ended().await;
+    }
+    let last = harness.deploy("echo", "x", more).await;
+    until(&jetstream, (4, 0, 0)).await;
+    let dead = jetstream.get_stream("DEAD").await.unwrap().cached_info().state.messages;
+    assert_eq!(dead, 0, "nothing was given up");
+    assert_eq!(last.status().facts["calls"], "4");
+    assert_eq!(last.status().facts["errors"], "0");
+    end(harness, last).await;
+}
+
 async fn with_streams() -> (Harness, jetstream::Context) {
     with_streams_on(Harness::start().await).await
 }

@@ -53,7 +53,7 @@ impl Command {
         let wasi =
             self.template.wasi_of_command(Streams { arguments, stdin, stdout: stdout.clone() });
         let mut store = self.template.store(&self.core.wasmtime, call.deadline, wasi);
-        store.data_mut().own_reply.clone_from(&call.reply);
+        store.data_mut().begin(call);
         match limits::until(call.deadline, self.start(&mut store)).await {
             Err(error) if !matches!(error.downcast_ref(), Some(I32Exit(0))) => Err(error),
             _ => Ok(Reply { payload: stdout.take(), ..Reply::default() }),

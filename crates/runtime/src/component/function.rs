@@ -97,7 +97,7 @@ impl Instance {
     async fn call(&mut self, call: &Call) -> wasmtime::Result<Outcome> {
         self.n_calls += 1;
         limits::begin_call(&mut self.store, call.deadline);
-        self.store.data_mut().own_reply.clone_from(&call.reply);
+        self.store.data_mut().begin(call);
         let message = message::message(call);
         let handled = self.bound.nex_function_handler().call_handle(&mut self.store, &message);
         let outcome = limits::until(call.deadline, handled).await;

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::errors::switched_off;
+use super::state::with_trace;
 
 /// Requests of one instance that are under way, body included.
 const MAX_REQUESTS: usize = 16;
@@ -31,11 +32,13 @@ type Sent = Result<(http::Response<WasiBody>, Io), Error>;
 pub(crate) struct Hooks {
     host: Arc<Host>,
     places: Arc<Semaphore>,
+    /// The trace of the call.
+    pub(super) trace: Option<String>,
 }
 
 impl Hooks {
     pub(super) fn new(host: Arc<Host>) -> Self {
-        Self { host, places: Arc::new(Semaphore::new(MAX_REQUESTS)) }
+        Self { host, places: Arc::new(Semaphore::new(MAX_REQUESTS)), trace: None }
     }
 }
 
@@ -52,10 +55,11 @@ impl WasiHttpHooks for Hooks {
         _processed: Io,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let host = Arc::clone(&self.host);
+        let trace = self.trace.clone();
         let place = Arc::clone(&self.places).try_acquire_owned();
         Box::new(async move {
             let place = place.map_err(|_| Error::ConnectionLimitReached)?;
-            let sending = send(&host, request);
+            let sending = send(&host, request, trace.as_deref());
             let response = match options.and_then(|options| options.first_byte_timeout) {
                 None => sending.await?,
                 Some(bound) => tokio::time::timeout(bound, sending)
@@ -68,7 +72,11 @@ impl WasiHttpHooks for Hooks {
     }
 }
 
-async fn send(host: &Host, request: http::Request<WasiBody>) -> Result<Response, Error> {
+async fn send(
+    host: &Host,
+    request: http::Request<WasiBody>,
+    trace: Option<&str>,
+) -> Result<Response, Error> {
     let service = host.http.as_ref().ok_or_else(|| failed(&switched_off("http")))?;
     let (head, body) = request.into_parts();
     let mut headers = Vec::with_capacity(head.headers.len());
@@ -83,7 +91,7 @@ async fn send(host: &Host, request: http::Request<WasiBody>) -> Result<Response,
     let request = Request {
         method: head.method.to_string(),
         url: head.uri.to_string(),
-        headers,
+        headers: with_trace(headers, trace),
         body: (!is_empty).then(|| outgoing(body)),
         // The interface leaves redirects to the guest.
         max_redirects: 0,

@@ -8,7 +8,7 @@ use nex_functions::host::{self, Messaging, Until};
 
 use super::bindings::nex::host::messaging;
 use super::errors::{ServiceError, switched_off};
-use super::message::{headers_in, headers_out};
+use super::message::headers_in;
 use super::state::State;
 
 /// Answers of one question; more can be had in several.
@@ -22,7 +22,7 @@ impl messaging::Host for State {
         headers: Vec<messaging::Header>,
     ) -> Result<(), ServiceError> {
         let own_reply = self.own_reply.as_deref();
-        let headers = headers_out(headers);
+        let headers = self.outgoing(headers);
         service(&self.host)?.publish(&subject, headers, payload.into(), own_reply).await?;
         Ok(())
     }
@@ -35,7 +35,7 @@ impl messaging::Host for State {
         timeout_ms: u32,
     ) -> Result<messaging::Message, ServiceError> {
         let timeout = millis(timeout_ms);
-        let headers = headers_out(headers);
+        let headers = self.outgoing(headers);
         let answer =
             service(&self.host)?.request(&subject, headers, payload.into(), timeout).await?;
         Ok(message(answer))
@@ -54,7 +54,7 @@ impl messaging::Host for State {
             stall: until.stall_ms.map(millis),
             timeout: millis(until.timeout_ms),
         };
-        let headers = headers_out(headers);
+        let headers = self.outgoing(headers);
         let answers =
             service(&self.host)?.request_many(&subject, headers, payload.into(), until).await?;
         Ok(answers.into_iter().map(message).collect())

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use nex_functions::host::Host;
-use nex_functions::runtime::{GuestLog, GuestSpec, Level};
+use nex_functions::host::{Headers, Host};
+use nex_functions::runtime::{Call, GuestLog, GuestSpec, Level};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::bindings::nex::host::types::Header;
 use super::http::Hooks;
+use super::message::headers_out;
 use crate::limits::{self, Limited, Limits};
 use crate::stdio::{Collected, Lines, Pipe};
 
@@ -32,6 +34,9 @@ const MAX_RANDOM: u64 = 1024 * 1024;
 /// same bytes many times.
 const MAX_TAKEN_OVER: u64 = 64 * 1024 * 1024;
 
+/// The header by which a trace goes on.
+const TRACE: &str = "traceparent";
+
 pub(crate) struct State {
     limits: Limits,
     pub(super) table: ResourceTable,
@@ -42,6 +47,8 @@ pub(crate) struct State {
     pub(super) logs: Arc<dyn GuestLog>,
     /// The reply subject of the call, which the guest may publish to.
     pub(super) own_reply: Option<String>,
+    /// The W3C `traceparent` of the call, which goes on with what the guest publishes and fetches.
+    trace: Option<String>,
     pub(super) memory_limit: u64,
 }
 
@@ -83,6 +90,7 @@ impl Template {
             host: Arc::clone(&self.host),
             logs: Arc::clone(&self.logs),
             own_reply: None,
+            trace: None,
             memory_limit: self.memory_limit,
         };
         let mut store = limits::bounded_store(engine, state);
@@ -121,6 +129,19 @@ impl Template {
 }
 
 impl State {
+    /// What follows is done for `call`.
+    pub(super) fn begin(&mut self, call: &Call) {
+        self.own_reply.clone_from(&call.reply);
+        let trace = call.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(TRACE));
+        self.trace = trace.map(|(_, value)| value.clone());
+        self.hooks.trace.clone_from(&self.trace);
+    }
+
+    /// Headers of a message that the guest sends.
+    pub(super) fn outgoing(&self, headers: Vec<Header>) -> Headers {
+        with_trace(headers_out(headers), self.trace.as_deref())
+    }
+
     /// Tells the function's author what its interface has no words for.
     pub(super) fn warn(&self, interface: &str, why: &str) {
         self.logs.line(Level::Warn, &format!("{interface}: {why}"));
@@ -130,6 +151,15 @@ impl State {
     pub(super) fn memory_used(&self) -> usize {
         self.limits.used()
     }
+}
+
+/// With the trace of the call, unless the guest set another.
+pub(super) fn with_trace(mut headers: Headers, trace: Option<&str>) -> Headers {
+    let is_set = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(TRACE));
+    if let (Some(trace), false) = (trace, is_set) {
+        headers.push((TRACE.to_owned(), trace.to_owned()));
+    }
+    headers
 }
 
 impl Limited for State {

@@ -56,7 +56,13 @@ fn echo_binary_matches_its_sources() {
 
 #[test]
 fn component_binaries_match_their_sources() {
-    for name in ["component-rust", "component-counter", "component-command", "component-c"] {
+    for name in [
+        "component-rust",
+        "component-counter",
+        "component-services",
+        "component-command",
+        "component-c",
+    ] {
         check(&format!("examples/{name}"), &format!("examples/{name}.sources.sha256"));
     }
 }
