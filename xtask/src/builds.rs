@@ -1,4 +1,4 @@
-//! The two binaries that demo, test and bench start: `nex`, and the static echo service of the examples.
+//! The binaries that demo, test and bench start: `nex`, and the static programs of the examples.
 //!
 //! Owns: how they are built and where they are then. Never: builds anything of its own accord.
 
@@ -28,7 +28,8 @@ pub(crate) fn nex_path(root: &Path) -> PathBuf {
     target_dir(root).join("release/nex")
 }
 
-/// Builds the echo service, statically linked; the command is the one that its own documentation tells.
+/// Builds the echo service, and the other program of its crate beside it, statically linked; the command is
+/// the one that its own documentation tells.
 pub(crate) fn echo_service(root: &Path) -> anyhow::Result<PathBuf> {
     let examples = target_dir(root).join("examples");
     let triple = host_triple(root)?;
@@ -39,12 +40,18 @@ pub(crate) fn echo_service(root: &Path) -> anyhow::Result<PathBuf> {
     build.arg(&examples).env("RUSTFLAGS", "-C target-feature=+crt-static");
     build.env_remove("CARGO_ENCODED_RUSTFLAGS");
     succeed(build)?;
-    let built = examples.join(&triple).join("release/echo-service");
-    let target = examples.join("echo-service");
-    let copy = examples.join(format!("echo-service-{}", std::process::id()));
-    fs::copy(&built, &copy).with_context(|| format!("cannot copy {}", built.display()))?;
-    fs::rename(&copy, &target).with_context(|| format!("cannot write {}", target.display()))?;
-    Ok(target)
+    let built = examples.join(&triple).join("release");
+    for name in ["word-count", "echo-service"] {
+        place(&built.join(name), &examples.join(name))?;
+    }
+    Ok(examples.join("echo-service"))
+}
+
+/// A copy that is whole whenever somebody looks.
+fn place(built: &Path, target: &Path) -> anyhow::Result<()> {
+    let copy = target.with_extension(std::process::id().to_string());
+    fs::copy(built, &copy).with_context(|| format!("cannot copy {}", built.display()))?;
+    fs::rename(&copy, target).with_context(|| format!("cannot write {}", target.display()))
 }
 
 /// Where cargo puts what it builds.

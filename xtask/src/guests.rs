@@ -19,6 +19,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     wasm_echo(&root)?;
     component_rust(&root, "component-rust")?;
     component_rust(&root, "component-counter")?;
+    component_rust(&root, "component-services")?;
     component_command(&root)?;
     component_c(&root)
 }

@@ -38,13 +38,16 @@ enum Task {
     Test,
     /// Checks what compilers do not: size budgets, the dependency table, documentation, marks
     Tidy,
-    /// Measures functions against a plain responder, in one run on this machine
+    /// Measures functions, the control plane or services, in one run on this machine
     Bench(bench::Args),
     /// Builds the guests whose .wasm files are committed
     Guests,
     /// The plain responder that `bench` compares with
     #[command(hide = true)]
     BenchResponder(bench::ResponderArgs),
+    /// Starts an empty program in boxes, for `bench services`
+    #[command(hide = true)]
+    BenchBoxes(bench::BoxesArgs),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,7 @@ fn run(task: Task, root: &Path) -> anyhow::Result<ExitCode> {
         Task::Bench(args) => bench::run(root, &args)?,
         Task::Guests => guests::run(root)?,
         Task::BenchResponder(args) => bench::run_responder(&args)?,
+        Task::BenchBoxes(args) => bench::run_boxes(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -44,6 +44,19 @@ pub fn echo_service() -> Result<PathBuf, Failure> {
     built("NEX_ECHO_SERVICE", "target/examples/echo-service")
 }
 
+/// The static job of the examples that counts words, which is built beside the echo service.
+///
+/// # Errors
+/// When there is none, with the command that makes one.
+pub fn word_count() -> Result<PathBuf, Failure> {
+    let program = echo_service()?.with_file_name("word-count");
+    if program.is_file() {
+        return Ok(program);
+    }
+    let path = program.display();
+    Err(Failure::new(format!("{path} is not there; `cargo xtask test` builds it")))
+}
+
 /// The nexlet of the examples: `NEX_TICKER_NEXLET`, else where `cargo xtask test` builds it.
 ///
 /// # Errors

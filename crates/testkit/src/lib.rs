@@ -36,7 +36,7 @@ mod process;
 
 pub use binaries::{
     OLDEST_NATS_SERVER, echo_service, example, find_nats_server, nats_server_version, nex_binary,
-    python, root, ticker_nexlet,
+    python, root, ticker_nexlet, word_count,
 };
 pub use eventually::{eventually, patience, poll};
 pub use failure::Failure;

@@ -1,4 +1,5 @@
-//! A NATS micro service that answers on `svc.echo` with what it was sent, and prints a line for each request.
+//! A NATS micro service that answers on `svc.echo` with what it was sent, and prints a line for each request
+//! unless it is started with QUIET in its environment.
 //!
 //! It needs nothing but async-nats. Build it as one static file, which is what `nex run` takes:
 //!
@@ -16,12 +17,15 @@ async fn main() -> Result<(), async_nats::Error> {
     let client = async_nats::connect(url).await?;
     let service = client.service_builder().start("echo-service", "1.0.0").await?;
     let mut requests = service.endpoint("svc.echo").await?;
+    let is_quiet = std::env::var_os("QUIET").is_some();
     let mut stop = signal(SignalKind::terminate())?;
     println!("echo-service listens on svc.echo");
     loop {
         tokio::select! {
             Some(request) = requests.next() => {
-                println!("echoed {} bytes", request.message.payload.len());
+                if !is_quiet {
+                    println!("echoed {} bytes", request.message.payload.len());
+                }
                 let payload = request.message.payload.clone();
                 request.respond(Ok(payload)).await?;
             }

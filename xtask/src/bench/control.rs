@@ -176,7 +176,8 @@ async fn fill(client: &Client, request: &StartWorkloadRequest, n: usize) -> anyh
     Ok(())
 }
 
-async fn deploy(
+/// Finds a node and deploys; how long it took, and the workload's id.
+pub(super) async fn deploy(
     client: &Client,
     request: &StartWorkloadRequest,
 ) -> anyhow::Result<(Duration, String)> {

@@ -24,6 +24,11 @@ impl Default for Load {
     }
 }
 
+impl Load {
+    /// For many pairs in quick turns.
+    pub(super) const BRIEF: Self = Self { n_sequential: 200, n_callers: 64, n_per_caller: 60 };
+}
+
 /// What was measured.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: functions against a plain responder, or the control plane, in one run on this machine.
+//! `cargo xtask bench`: functions against a plain responder, the control plane, or services, in one run on this
+//! machine.
 //!
 //! Owns: what is measured, and in which order (interleaved pairs, so that a slow minute hits both alike). Never:
 //! compares with numbers of another run or machine; only the ratios mean something elsewhere.
@@ -17,11 +18,14 @@ use crate::{builds, nats_server};
 use measure::{Load, measure};
 use report::{Deploy, Function, Memory, Pair, Report};
 
+mod boxes;
 mod control;
 mod measure;
 mod report;
 mod responder;
+mod services;
 
+pub(crate) use boxes::{BoxesArgs, run as run_boxes};
 pub(crate) use responder::{ResponderArgs, run as run_responder};
 
 /// Options of the bench.
@@ -39,7 +43,8 @@ pub(crate) struct Args {
     /// Measure this `nex` instead of building one
     #[arg(long, value_name = "FILE")]
     nex: Option<PathBuf>,
-    /// Only the ratios, of candidates with this in their name
+    /// Only the ratios, of candidates with this in their name; of services `boxes`, `deploys`, `requests`,
+    /// `memory` or `crowd`
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Functions deployed for the memory figure
@@ -60,6 +65,8 @@ enum What {
     Functions,
     /// Deploys and lists of the control plane
     Control,
+    /// Boxes, deploys, requests, memory and adoption of services
+    Services,
 }
 
 const PLAIN: &str = "bench.plain";
@@ -152,6 +159,22 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
             let server = NatsServer::options().binary(nats_server).try_start().await?;
             let nex = Nex::against(&server).binary(nex).try_up().await?;
             let report = control::measure_control(&server, &nex, args.quick).await;
+            nex.finish().await;
+            report
+        })?;
+        return print(args, &report);
+    }
+    if args.what == What::Services {
+        let echo_service = nex_testkit::echo_service().or_else(|_| builds::echo_service(root))?;
+        let programs =
+            services::Programs { echo_service: &echo_service, nats_server: &nats_server };
+        let report = runtime.block_on(async {
+            let server = NatsServer::options().binary(nats_server.clone()).try_start().await?;
+            let mut nex = Nex::against(&server).binary(nex).down();
+            let only = args.only.as_deref();
+            let measured =
+                services::measure_services(&server, &mut nex, programs, args.quick, only);
+            let report = measured.await;
             nex.finish().await;
             report
         })?;

@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nexlet", &["types", "api", "bus", "sandbox"]),
     ("functions", &["types", "api", "policy", "sandbox", "bus", "artifact", "nexlet"]),
     ("runtime", &["types", "sandbox", "functions"]),
-    ("services", &["types", "api", "policy", "sandbox", "bus", "artifact", "nexlet"]),
+    ("services", &["types", "api", "policy", "sandbox", "shim", "bus", "artifact", "nexlet"]),
     ("node", &["types", "api", "policy", "sandbox", "bus"]),
     (
         "cli",
@@ -44,7 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("testkit", &["types", "api", "bus", "client"]),
-    ("xtask", &["types", "api", "client"]),
+    ("xtask", &["types", "api", "sandbox", "client"]),
 ];
 
 /// External crates that only some of ours may name.
@@ -61,7 +61,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("nkeys", &["bus", "node", "cli (dev)"]),
     ("oci-client", &["artifact"]),
     ("ratatui", &["cli"]),
-    ("rustix", &["sandbox"]),
+    ("rustix", &["sandbox", "shim"]),
     ("rquickjs", &[]),
     ("schemars", &["api"]),
     ("seccompiler", &["sandbox"]),
