@@ -13,8 +13,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    buckets, call, clone, config, events, info, lameduck, logs, ls, nexlet, node, nodes, run,
-    scale, stop, up, workload,
+    apply, buckets, call, clone, config, delete, events, explain, info, init, lameduck, logs, ls,
+    nexlet, node, nodes, run, scale, schema, stop, up, workload,
 };
 use crate::config::Origins;
 pub(crate) use connection::ConnectionArgs;
@@ -104,9 +104,9 @@ pub(crate) enum Command {
     Nodes(nodes::NodesArgs),
     /// Show all that is known of a workload or node
     Info(info::InfoArgs),
-    /// Follow the logs of workloads
+    /// Show what workloads wrote, and follow what they write
     Logs(logs::LogsArgs),
-    /// Follow events of nodes and workloads
+    /// Show what happened to nodes and workloads, and follow what happens
     Events(events::EventsArgs),
     /// Stop workloads, all copies of each
     Stop(stop::StopArgs),
@@ -116,6 +116,14 @@ pub(crate) enum Command {
     Lameduck(lameduck::LameduckArgs),
     /// Start or stop copies of a workload until N run
     Scale(scale::ScaleArgs),
+    /// Bring what runs to what Nexfiles say
+    Apply(apply::ApplyArgs),
+    /// Show how what runs differs from what Nexfiles say
+    Diff(apply::DiffArgs),
+    /// Stop what Nexfiles name
+    Delete(delete::DeleteArgs),
+    /// Write a minimal project with a Nexfile
+    Init(init::InitArgs),
     /// List the buckets of functions, or remove one
     Buckets(buckets::BucketsArgs),
     /// Work with nodes
@@ -128,6 +136,14 @@ pub(crate) enum Command {
     Config(config::ConfigArgs),
     /// Check NATS, JetStream, nodes and this machine, and say what to do
     Doctor,
+    /// Explain an error code: why it happens, and what to do
+    Explain(explain::ExplainArgs),
+    /// Print the JSON schema of a file that people write, for editors
+    Schema {
+        /// Of which file
+        #[arg(value_enum)]
+        what: schema::SchemaOf,
+    },
     /// Print the version
     Version,
     /// Print completions for a shell

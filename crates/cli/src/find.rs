@@ -7,23 +7,26 @@ use nex_api::workload::WorkloadSummary;
 use nex_client::Client;
 
 use crate::error::{CliError, Kind};
+use crate::suggest::did_you_mean;
 
 /// The workloads that `address` means: all copies of a name, or one by id or unique prefix.
 pub(crate) async fn workloads(
     client: &Client,
     address: &str,
 ) -> Result<Vec<WorkloadSummary>, CliError> {
-    let found = match choose(address, client.workloads(&[]).await?) {
+    let is_nothing = |error: &CliError| error.message.is_empty();
+    match choose(address, client.workloads(&[]).await?) {
         // Before it is said that something is not there, the nodes are asked.
-        Err(error) if error.kind == Kind::NotFound && error.message.is_empty() => {
-            choose(address, client.workloads_live(&[]).await?)
+        Err(error) if is_nothing(&error) => {
+            let live = client.workloads_live(&[]).await?;
+            let names: Vec<String> = live.iter().map(|w| w.name.clone()).collect();
+            choose(address, live).map_err(|error| match is_nothing(&error) {
+                true => not_found(client, address, &names),
+                false => error,
+            })
         }
         found => found,
-    };
-    found.map_err(|error| match error.message.is_empty() {
-        true => not_found(client, address),
-        false => error,
-    })
+    }
 }
 
 /// The node that `address` means: its id, a unique prefix of it, or its name.
@@ -37,6 +40,21 @@ pub(crate) fn node<'a>(
         nodes.iter().find(|node| node.node_id == address).or_else(|| nodes.iter().find(has_name));
     let mut by_prefix = nodes.iter().filter(|node| node.node_id.starts_with(address));
     exact.or_else(|| by_prefix.next().filter(|_| by_prefix.next().is_none()))
+}
+
+/// Likewise; without it, an error that names the nearest one.
+pub(crate) fn existing_node<'a>(
+    nodes: &'a [NodePingResponse],
+    address: &str,
+) -> Result<&'a NodePingResponse, CliError> {
+    node(nodes, address).ok_or_else(|| node_not_found(nodes, address))
+}
+
+/// That there is no such node.
+pub(crate) fn node_not_found(nodes: &[NodePingResponse], address: &str) -> CliError {
+    let names = nodes.iter().filter_map(|node| node.tags.get("nex.node")).map(String::as_str);
+    let message = format!("node not found: {address}{}", did_you_mean(address, names));
+    CliError::new(Kind::NotFound, message).hint("see which are there: nex nodes")
 }
 
 fn choose(address: &str, all: Vec<WorkloadSummary>) -> Result<Vec<WorkloadSummary>, CliError> {
@@ -54,8 +72,11 @@ fn choose(address: &str, all: Vec<WorkloadSummary>) -> Result<Vec<WorkloadSummar
     }
 }
 
-fn not_found(client: &Client, address: &str) -> CliError {
-    let message = format!("no workload {address} in namespace {}", client.namespace());
+/// That there is no such workload, with the nearest of the `names` that there are.
+pub(crate) fn not_found(client: &Client, address: &str, names: &[String]) -> CliError {
+    let (namespace, nearest) =
+        (client.namespace(), did_you_mean(address, names.iter().map(String::as_str)));
+    let message = format!("no workload {address} in namespace {namespace}{nearest}");
     CliError::new(Kind::NotFound, message)
         .hint("see what runs: nex ls   in all namespaces: nex ls -A")
 }

@@ -14,6 +14,7 @@ mod issuer;
 mod logging;
 mod managed;
 mod nexfile;
+mod suggest;
 mod ui;
 
 use std::process::ExitCode;
@@ -75,11 +76,17 @@ impl Cli {
             Command::Stop(args) => commands::stop::run(globals, args).await,
             Command::Clone(args) => commands::clone::run(globals, args).await,
             Command::Lameduck(args) => commands::lameduck::run(globals, args).await,
+            Command::Apply(args) => commands::apply::run(globals, args).await,
+            Command::Diff(args) => commands::apply::diff(globals, args).await,
+            Command::Delete(args) => commands::delete::run(globals, args).await,
+            Command::Init(args) => commands::init::run(&globals, &args),
             Command::Buckets(args) => commands::buckets::run(globals, args).await,
             Command::Node(command) => commands::node::run(globals, command).await,
             Command::Workload(command) => commands::workload::run(globals, command).await,
             Command::Config(args) => commands::config::run(&globals, &args),
             Command::Doctor => commands::doctor::run(globals).await,
+            Command::Explain(args) => commands::explain::run(&globals, &args),
+            Command::Schema { what } => commands::schema::run(what),
             Command::Version => commands::version::run(&globals),
             Command::Completions { shell } => commands::completions::run(shell),
             Command::Nexlet(command) => commands::nexlet::run(globals, command).await,

@@ -1,27 +1,32 @@
-//! Nexfiles: what one workload is, in JSON or YAML (spec: control API, section 9.4, and ours on top).
+//! Nexfiles: what workloads are, in JSON or YAML (spec: control API, section 9.4, and ours on top).
 //!
 //! Owns: the keys, both spellings of a start request, and naming the nearest key of one that is unknown.
 //! Never: uploads a file, or deploys.
 
+mod schema;
+mod several;
 mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use nex_api::workload::Lifecycle;
-use nex_types::Tags;
+use nex_api::workload::{Lifecycle, StartWorkloadRequest};
+use nex_types::{Tags, WorkloadName};
 use serde_json::{Map, Value};
 
 use crate::error::CliError;
+use crate::suggest;
 
-/// The name that is looked for in a folder.
+pub(crate) use schema::schema;
+pub(crate) use several::load_all;
+
+/// The Go command line's name.
 pub(crate) const NAME: &str = "Nexfile";
-/// Nobody writes a larger one by hand.
-const LARGEST: u64 = 1024 * 1024;
+/// The names that are looked for in a folder, in this order.
+const NAMES: [&str; 4] = [NAME, "Nexfile.yaml", "Nexfile.json", "nexfile.yaml"];
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 20] = [
     "name",
     "type",
     "lifecycle",
@@ -34,6 +39,14 @@ const KEYS: [&str; 12] = [
     "environment",
     "host_services",
     "copies",
+    "sandbox",
+    "restart",
+    "health",
+    "stop",
+    "mounts",
+    "timeout",
+    "retries",
+    "expose_ports",
 ];
 
 /// One workload.
@@ -51,7 +64,7 @@ pub(crate) struct Nexfile {
     pub(crate) file: Option<PathBuf>,
     /// Ours: how many shall run, spread over the nodes.
     pub(crate) copies: Option<u16>,
-    /// The start request, with `triggers`, `limits` and `environment` of the top level in it.
+    /// The start request, with what of the top level belongs into it: `triggers`, `limits` and so on.
     pub(crate) request: Map<String, Value>,
 }
 
@@ -62,34 +75,35 @@ impl fmt::Debug for Nexfile {
     }
 }
 
-/// The Nexfile at `path`; `-` is standard input, a folder stands for the Nexfile in it.
+/// The one workload of the Nexfile at `path`; `-` is standard input, a folder stands for the Nexfile in it.
 pub(crate) fn load(path: &Path) -> Result<Nexfile, CliError> {
-    let path = if path.is_dir() { path.join(NAME) } else { path.to_owned() };
-    let text = read(&path).map_err(|error| {
-        CliError::usage(format!("cannot read Nexfile {}: {error}", path.display()))
-            .hint("name one that is there: --nexfile FILE   or write one: see docs/guide/configuration.md")
-    })?;
-    let nexfile = parse(&text).map_err(|why| {
-        CliError::usage(format!("failed to unmarshal Nexfile: {}: {why}", path.display()))
-            .hint(format!("keys: {}", KEYS.join(", ")))
-    })?;
-    Ok(Nexfile { path, ..nexfile })
+    let found = path.is_dir().then(|| find_in(path)).flatten();
+    let path = found.as_deref().unwrap_or(path);
+    let mut workloads = several::read(path)?;
+    match (workloads.pop(), workloads.len()) {
+        (Some(only), 0) => Ok(only),
+        (_, n_more) => {
+            let message = format!("{} names {} workloads", path.display(), n_more + 1);
+            Err(CliError::usage(message).hint(format!("nex apply -f {}", path.display())))
+        }
+    }
 }
 
-/// Whether a file with this name is taken for a Nexfile: `Nexfile`, and whatever ends in `.yaml` or `.yml`,
-/// since nothing that runs does.
+/// Whether a file with this name is taken for a Nexfile: by its whole name, or since it ends in `.yaml`
+/// or `.yml`, as nothing that runs does.
 pub(crate) fn is_called_so(path: &Path) -> bool {
     let ends_so = |ending: &std::ffi::OsStr| ending == "yaml" || ending == "yml";
-    path.file_name().is_some_and(|name| name == NAME) || path.extension().is_some_and(ends_so)
+    path.file_name().is_some_and(|name| NAMES.iter().any(|known| name == *known))
+        || path.extension().is_some_and(ends_so)
 }
 
-/// Whether a folder has one.
-pub(crate) fn is_in(folder: &Path) -> bool {
-    folder.join(NAME).is_file()
+/// The Nexfile of a folder.
+pub(crate) fn find_in(folder: &Path) -> Option<PathBuf> {
+    NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }
 
-/// What a text says: JSON, else YAML.
-pub(crate) fn parse(text: &str) -> Result<Nexfile, String> {
+/// What a text says of its workloads: JSON, else YAML.
+fn parse(text: &str) -> Result<Vec<Nexfile>, String> {
     let document = match serde_json::from_str(text) {
         Ok(document) => document,
         Err(json) if text.trim_start().starts_with('{') => return Err(json.to_string()),
@@ -98,10 +112,43 @@ pub(crate) fn parse(text: &str) -> Result<Nexfile, String> {
     let Value::Object(document) = document else {
         return Err("it is not an object".to_owned());
     };
-    read_keys(document)
+    several::workloads(document)?.into_iter().map(read_keys).collect()
 }
 
 impl Nexfile {
+    /// The name, or the one that the file's name makes.
+    pub(crate) fn workload_name(&self) -> Result<WorkloadName, CliError> {
+        let stem = self.file.as_ref().and_then(|file| file.file_stem()?.to_str());
+        // Of what has no letter a name would be invented, another one each time.
+        let stem = stem.filter(|stem| stem.contains(|c: char| c.is_ascii_alphanumeric()));
+        match (self.name.as_deref(), stem) {
+            (Some(name), _) => WorkloadName::parse(name)
+                .map_err(|error| CliError::usage(format!("{}: {error}", self.path.display()))),
+            (None, Some(stem)) => Ok(WorkloadName::from_stem(stem)),
+            (None, None) => {
+                let message = format!(
+                    "{}: a workload has no name, and no file that it could be called after",
+                    self.path.display()
+                );
+                Err(CliError::usage(message).hint("give it a name:  name: NAME"))
+            }
+        }
+    }
+
+    /// As a start request whose artifact is there already, and what a node must have.
+    pub(crate) fn into_request(self) -> (StartWorkloadRequest, Tags) {
+        let workload_lifecycle = self.lifecycle_or_usual();
+        let request = StartWorkloadRequest {
+            description: self.description,
+            name: self.name.unwrap_or_default(),
+            run_request: Value::Object(self.request).to_string(),
+            workload_lifecycle,
+            workload_type: self.kind.unwrap_or_else(|| "native".to_owned()),
+            ..StartWorkloadRequest::default()
+        };
+        (request, self.tags)
+    }
+
     /// The file to upload, from where the Nexfile lies.
     pub(crate) fn file_beside(&self) -> Option<PathBuf> {
         let folder = self.path.parent().unwrap_or(Path::new(""));
@@ -124,20 +171,7 @@ impl Nexfile {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().take(LARGEST).read_to_string(&mut text)?;
-    } else {
-        std::fs::File::open(path)?.take(LARGEST).read_to_string(&mut text)?;
-    }
-    Ok(text)
-}
-
 fn read_keys(mut document: Map<String, Value>) -> Result<Nexfile, String> {
-    if document.contains_key("workloads") {
-        return Err("several workloads in one Nexfile are not there yet".to_owned());
-    }
     if let Some(unknown) = document.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(unknown_key(unknown));
     }
@@ -166,6 +200,14 @@ fn read_keys(mut document: Map<String, Value>) -> Result<Nexfile, String> {
             ("limits", object("limits", take("limits"))?),
             ("environment", environment(take("environment"))?),
             ("host_services", object("host_services", take("host_services"))?),
+            ("sandbox", text("sandbox", take("sandbox"))?.map(Value::String)),
+            ("restart", object("restart", take("restart"))?),
+            ("health", object("health", take("health"))?),
+            ("stop", object("stop", take("stop"))?),
+            ("mounts", list("mounts", take("mounts"))?),
+            ("timeout", text("timeout", take("timeout"))?.map(Value::String)),
+            ("retries", take("retries")),
+            ("expose_ports", take("expose_ports")),
         ],
     )?;
     Ok(Nexfile { request, ..nexfile })
@@ -174,7 +216,7 @@ fn read_keys(mut document: Map<String, Value>) -> Result<Nexfile, String> {
 /// Our keys of the top level stand for the same keys of the start request.
 fn merged(
     mut request: Map<String, Value>,
-    ours: [(&str, Option<Value>); 4],
+    ours: [(&str, Option<Value>); 12],
 ) -> Result<Map<String, Value>, String> {
     for (key, value) in ours {
         let Some(value) = value else { continue };
@@ -186,13 +228,8 @@ fn merged(
 }
 
 fn unknown_key(key: &str) -> String {
-    let nearest = KEYS
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(key, known), known))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len() / 2);
-    match nearest {
-        Some((_, known)) => format!("unknown key \"{key}\", did you mean \"{known}\"?"),
+    match suggest::nearest(key, KEYS.into_iter().chain([several::KEY])) {
+        Some(known) => format!("unknown key \"{key}\", did you mean \"{known}\"?"),
         None => format!("unknown key \"{key}\""),
     }
 }
@@ -263,6 +300,10 @@ mod tests {
 
     use super::*;
 
+    fn parse(text: &str) -> Result<Nexfile, String> {
+        super::parse(text).map(|mut workloads| workloads.pop().unwrap())
+    }
+
     #[test]
     fn the_go_form_is_read_in_json_and_in_yaml() {
         let json = r#"{"name":"echo","type":"native","lifecycle":"service","description":"d",
@@ -292,14 +333,30 @@ mod tests {
     }
 
     #[test]
+    fn so_do_the_keys_of_programs() {
+        let text = "file: ./app\nsandbox: strict\nrestart: {policy: on-failure, max: 3}\n\
+                    health: {tcp: 8080}\nstop: {grace: 3s}\nmounts: /etc/ssl\nexpose_ports: [8080]\n\
+                    limits: {cpu: 0.5}\n";
+        let expected = json!({"sandbox": "strict", "restart": {"policy": "on-failure", "max": 3},
+            "health": {"tcp": 8080}, "stop": {"grace": "3s"}, "mounts": ["/etc/ssl"],
+            "expose_ports": [8080], "limits": {"cpu": 0.5}});
+        assert_eq!(Value::Object(parse(text).unwrap().request), expected);
+        let job = parse("lifecycle: job\nfile: ./job\ntimeout: 1m\nretries: 2\n").unwrap();
+        assert_eq!(Value::Object(job.request), json!({"timeout": "1m", "retries": 2}));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, says) in [
             ("nam: x", "unknown key \"nam\", did you mean \"name\"?"),
-            ("workloads: []", "several workloads"),
+            ("workload: [{file: a}]", "unknown key \"workload\", did you mean \"workloads\"?"),
             ("lifecycle: cron", "lifecycle must be"),
             ("copies: 0", "copies must be"),
             ("copies: many", "copies must be"),
             ("tags: [a]", "tags must be"),
+            ("sandbox: [strict]", "sandbox must be a text"),
+            ("health: yes", "health must be an object"),
+            ("timeout: 10", "timeout must be a text"),
             ("triggers: a\nstart_request: {triggers: [b]}", "triggers stands at the top"),
             ("{\"name\": ", "EOF"),
             ("[1]", "not an object"),

@@ -4,13 +4,17 @@
 #![allow(clippy::print_stderr, reason = "the one place that prints")]
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use comfy_table::{Cell, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
+use crate::commands::explain::has_page;
 use crate::error::CliError;
+
+/// Of a yes or no.
+const LONGEST_ANSWER: u64 = 64;
 
 /// Writes one line of data.
 pub(crate) fn line(text: impl Display) {
@@ -41,6 +45,21 @@ pub(crate) fn note(text: impl Display) {
     let _closed = writeln!(io::stderr(), "{text}");
 }
 
+/// Asks, on a terminal, whether to go on; without one nobody is asked, and it goes on.
+pub(crate) fn confirm(question: impl Display) -> Result<(), CliError> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(());
+    }
+    let mut stderr = io::stderr();
+    let _closed = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let _none = io::stdin().lock().take(LONGEST_ANSWER).read_line(&mut answer);
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(CliError::other("nothing was done").hint("without a question: --yes")),
+    }
+}
+
 /// Writes an error with its detail and hint, and tells the exit code.
 pub(crate) fn report(error: &CliError) -> ExitCode {
     let code = error.code.as_ref().map(|code| format!(" [{code}]")).unwrap_or_default();
@@ -52,6 +71,9 @@ pub(crate) fn report(error: &CliError) -> ExitCode {
     }
     if let Some(hint) = &error.hint {
         note(format_args!("{} {hint}", paint("hint:", CYAN)));
+    }
+    if let Some(code) = error.code.as_deref().filter(|code| has_page(code)) {
+        note(format_args!("{} nex explain {code}", paint("more:", CYAN)));
     }
     ExitCode::from(error.kind.exit_code())
 }

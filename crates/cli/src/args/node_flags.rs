@@ -51,6 +51,9 @@ pub(crate) struct GoNodeArgs {
     /// Where the node's events go: nats, logs, or '' for nowhere
     #[arg(long, default_value = "nats", value_name = "SINK", value_parser = event_sink)]
     pub(crate) events: EventSink,
+    /// Do not keep the log lines of workloads; they can then only be followed
+    #[arg(long, env = "NEX_NO_LOG_HISTORY")]
+    pub(crate) no_log_history: bool,
     /// How long a bid may be claimed
     #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = super::duration)]
     pub(crate) auction_ttl: Duration,

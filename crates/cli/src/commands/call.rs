@@ -57,6 +57,10 @@ pub(crate) async fn run(globals: Globals, args: CallArgs) -> Result<(), CliError
             describe(&subject, &reply, elapsed);
         }
         if let Some(refusal) = Refusal::of(&reply) {
+            // Without a code of ours the status is the function's own, and so is the body.
+            if refusal.code.is_none() && !reply.payload.is_empty() {
+                show(&globals, &subject, &reply, elapsed);
+            }
             return Err(error_reply(&args.target, refusal));
         }
         show(&globals, &subject, &reply, elapsed);

@@ -25,7 +25,12 @@ pub(crate) async fn run(globals: Globals, args: InfoArgs) -> Result<(), CliError
         Ok(workloads) => workloads.iter().for_each(show_workload),
         Err(error) if error.kind == Kind::NotFound => {
             return node(&globals, &args.target).await.map_err(|node_error| {
-                if node_error.kind == Kind::NotFound { error } else { node_error }
+                match node_error.kind {
+                    // A node that is nearly called so says more than that no workload is.
+                    Kind::NotFound if !node_error.message.contains("did you mean") => error,
+                    Kind::NotFound if error.message.contains("did you mean") => error,
+                    _ => node_error,
+                }
             });
         }
         Err(error) => return Err(error),
@@ -37,10 +42,7 @@ pub(crate) async fn run(globals: Globals, args: InfoArgs) -> Result<(), CliError
 pub(crate) async fn node(globals: &Globals, address: &str) -> Result<(), CliError> {
     let client = globals.client().await?;
     let nodes = client.nodes(&Tags::new()).await?;
-    let Some(found) = find::node(&nodes, address) else {
-        return Err(CliError::new(Kind::NotFound, format!("node not found: {address}"))
-            .hint("see which are there: nex nodes"));
-    };
+    let found = find::existing_node(&nodes, address)?;
     let info = client.node_info(&found.node_id).await?;
     if globals.json {
         ui::json(&info);

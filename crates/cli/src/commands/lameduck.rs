@@ -44,12 +44,10 @@ pub(crate) async fn run(globals: Globals, args: LameduckArgs) -> Result<(), CliE
     let guard = parse_tags(&args.tag)?;
     let client = globals.client().await?;
     let nodes = client.nodes(&Tags::new()).await?;
-    let Some(node) = find::node(&nodes, &args.node) else {
-        return Err(not_found(&args.node));
-    };
+    let node = find::existing_node(&nodes, &args.node)?;
     let told = client.lameduck(&node.node_id, args.delay, &guard).await;
     let response = told.map_err(|error| match error {
-        Error::NoResponders => not_found(&args.node),
+        Error::NoResponders => find::node_not_found(&[], &args.node),
         Error::TimedOut if !guard.is_empty() => {
             CliError::new(Kind::TimedOut, format!("{} did not answer: its tags differ", args.node))
                 .hint(format!("see its tags: nex info {}", args.node))
@@ -72,9 +70,4 @@ pub(crate) async fn run(globals: Globals, args: LameduckArgs) -> Result<(), CliE
         ui::note(format_args!("the node says: {}", ui::harmless(&response.message)));
     }
     Ok(())
-}
-
-fn not_found(node: &str) -> CliError {
-    CliError::new(Kind::NotFound, format!("node not found: {node}"))
-        .hint("see which are there: nex nodes")
 }

@@ -1,13 +1,17 @@
 //! One file per command: its arguments, what it does, its tests.
 
+pub(crate) mod apply;
 pub(crate) mod buckets;
 pub(crate) mod call;
 pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod delete;
 pub(crate) mod doctor;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod info;
+pub(crate) mod init;
 pub(crate) mod lameduck;
 pub(crate) mod logs;
 pub(crate) mod ls;
@@ -17,6 +21,7 @@ pub(crate) mod node;
 pub(crate) mod nodes;
 pub(crate) mod run;
 pub(crate) mod scale;
+pub(crate) mod schema;
 mod served;
 pub(crate) mod stop;
 pub(crate) mod up;

@@ -44,6 +44,9 @@ pub(crate) enum NexletCommand {
     /// Run ours; the node does this
     #[command(hide = true)]
     Native(Box<NexletArgs>),
+    /// Try which walls this machine offers around services, and tell as JSON; the doctor does this
+    #[command(hide = true)]
+    Walls,
     /// Compile what a function nexlet asks for; it does this
     #[cfg(feature = "functions")]
     #[command(hide = true)]
@@ -71,6 +74,21 @@ pub(crate) struct NexletArgs {
     /// Folders from which `file://` artifacts may be taken
     #[arg(long)]
     allow_files: Vec<PathBuf>,
+    /// Hosts of https:// and oci:// artifacts that may lie in a private network
+    #[arg(long)]
+    allow_artifact_hosts: Vec<String>,
+    /// Where credentials for registries are
+    #[arg(long)]
+    docker_config: Option<PathBuf>,
+    /// Boxes may lack walls that this machine does not offer
+    #[arg(long)]
+    allow_weak_sandbox: bool,
+    /// Requests may ask for no box
+    #[arg(long)]
+    allow_unsandboxed: bool,
+    /// Folders that requests may mount
+    #[arg(long)]
+    allow_mounts: Vec<PathBuf>,
     /// Bytes of memory that all functions may have together [default: half of the RAM]
     #[arg(long)]
     functions_memory: Option<u64>,
@@ -99,6 +117,13 @@ impl NexletArgs {
     }
 }
 
+#[cfg(any(feature = "functions", feature = "services"))]
+impl NexletArgs {
+    fn artifacts(&self) -> PathBuf {
+        self.directory.join("artifacts")
+    }
+}
+
 #[cfg(feature = "functions")]
 impl NexletArgs {
     fn compiled(&self) -> PathBuf {
@@ -107,10 +132,6 @@ impl NexletArgs {
 
     fn inputs(&self) -> PathBuf {
         self.directory.join("to-compile")
-    }
-
-    fn artifacts(&self) -> PathBuf {
-        self.directory.join("artifacts")
     }
 }
 
@@ -125,7 +146,11 @@ impl NexletCommand {
             },
             Self::Compiler(args) => return Some(compiler::help(args)),
             Self::Compile(args) => return Some(compiler::compile(args)),
-            Self::Check(_) | Self::Native(_) => {}
+            Self::Check(_) | Self::Native(_) | Self::Walls => {}
+        }
+        if matches!(self, Self::Walls) {
+            crate::ui::json(&super::doctor::Walls::tried());
+            return Some(Ok(()));
         }
         None
     }
@@ -167,6 +192,7 @@ pub(crate) async fn run(globals: Globals, command: NexletCommand) -> Result<(), 
         NexletCommand::Javascript(args) => serve(NexletKind::Javascript, *args).await,
         NexletCommand::Wasm(args) => serve(NexletKind::Wasm, *args).await,
         NexletCommand::Native(args) => serve(NexletKind::Native, *args).await,
+        NexletCommand::Walls => Ok(()),
         #[cfg(feature = "functions")]
         NexletCommand::Compiler(_) | NexletCommand::Compile(_) => Ok(()),
     }
@@ -271,8 +297,7 @@ fn functions(
         max_instances: args.functions_instances.unwrap_or(usual.max_instances),
     };
     let engine = nex_runtime::WasmEngine::new(config).map_err(|error| CliError::chain(&error))?;
-    let store = nex_artifact::Store::open(args.artifacts(), args.allow_files.clone())
-        .map_err(|error| CliError::chain(&error))?;
+    let store = store(args)?;
     let guests =
         nex_functions::GuestThreads::one_per_core().map_err(|error| CliError::chain(&error))?;
     Ok(Arc::new(nex_functions::FunctionNexlet::new(nex_functions::Options {
@@ -289,11 +314,20 @@ fn functions(
     })))
 }
 
+#[cfg(any(feature = "functions", feature = "services"))]
+fn store(args: &NexletArgs) -> Result<nex_artifact::Store, CliError> {
+    let options = nex_artifact::Options {
+        allow_files: args.allow_files.clone(),
+        allow_hosts: args.allow_artifact_hosts.clone(),
+        docker_config: args.docker_config.clone(),
+        ..nex_artifact::Options::new(args.artifacts())
+    };
+    nex_artifact::Store::open_with(options).map_err(|error| CliError::chain(&error))
+}
+
 #[cfg(feature = "services")]
 fn services(args: &NexletArgs, node_id: &str) -> Result<Arc<dyn Nexlet>, CliError> {
-    let store =
-        nex_artifact::Store::open(args.directory.join("artifacts"), args.allow_files.clone())
-            .map_err(|error| CliError::chain(&error))?;
+    let store = store(args)?;
     let nexlet = nex_services::NativeNexlet::open(nex_services::Options {
         node_id: node_id.to_owned(),
         run_dir: args.directory.join("run"),
@@ -302,6 +336,11 @@ fn services(args: &NexletArgs, node_id: &str) -> Result<Arc<dyn Nexlet>, CliErro
             let nexus = args.nexus.clone();
             nex_nexlet::Ingress { nexus, host }
         }),
+        permits: nex_services::Permits {
+            weak_sandbox: args.allow_weak_sandbox,
+            no_sandbox: args.allow_unsandboxed,
+            mounts: args.allow_mounts.clone(),
+        },
     })
     .map_err(|error| CliError::chain(&error))?;
     Ok(Arc::new(nexlet))

@@ -12,20 +12,23 @@ use nex_types::Tags;
 
 use super::lameduck::{self, LameduckArgs};
 use super::nodes::{self, ForgetArgs, NodesArgs, uptime};
-use super::served::{self, NodeArgs, Signals};
+use super::served::{self, NodeArgs, Services, Signals};
 use super::upgrade;
 use crate::args::Globals;
-use crate::error::{CliError, Kind};
+use crate::error::CliError;
 use crate::{find, ui};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
     /// Start a node and its nexlets, against a NATS that is there
-    Up(Box<NodeArgs>),
+    ///
+    /// SIGTERM and Ctrl-C end the node and its nexlets. Services stay, each under its shim, and the next
+    /// start with this state directory adopts them; --stop-services and lame duck mode end them too.
+    Up(Box<NodeUpArgs>),
     /// Replace the running node and its nexlets by the nex on disk, without a lost call
     ///
     /// Acts on the node that uses this state directory, as SIGHUP does. Functions are handed over;
-    /// services are restarted when the program has changed.
+    /// services go on under their shims.
     Upgrade,
     /// List nodes
     #[command(visible_alias = "ls")]
@@ -37,6 +40,15 @@ pub(crate) enum NodeCommand {
     Lameduck(LameduckArgs),
     /// Take a node that will not come back, and its workloads, off the lists
     Forget(ForgetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeUpArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+    /// End services with the node
+    #[arg(long, env = "NEX_STOP_SERVICES")]
+    stop_services: bool,
 }
 
 #[derive(Debug, Args)]
@@ -60,14 +72,16 @@ pub(crate) async fn run(globals: Globals, command: NodeCommand) -> Result<(), Cl
     }
 }
 
-async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
+async fn up(globals: &Globals, args: &NodeUpArgs) -> Result<(), CliError> {
     let start = Instant::now();
+    let services = if args.stop_services { Services::End } else { Services::Stay };
+    let args = &args.node;
     args.check()?;
     let mut signals = Signals::listen()?;
     let issuing = args.issuer.resolve()?;
     let directory = served::open_state(&globals.state_dir())?;
     let chosen = globals.chosen()?;
-    let node = served::start(args, issuing, &chosen, directory).await?;
+    let node = served::start(args, services, issuing, &chosen, directory).await?;
     if !served::wait_ready(&node, &mut signals).await {
         node.drain().await;
         return Ok(());
@@ -78,9 +92,6 @@ async fn up(globals: &Globals, args: &NodeArgs) -> Result<(), CliError> {
         state = served::place(&node),
         "nex node ready"
     );
-    if served::runs_services(&node) {
-        tracing::warn!("{}", served::UNSANDBOXED);
-    }
     ui::line(format_args!("ready in {}", served::for_people(start.elapsed())));
     let stopped = served::until_stopped(node, &mut signals).await;
     tracing::info!("nex node stopped");
@@ -126,10 +137,7 @@ fn row(node: &NodePingResponse) -> Vec<String> {
 async fn info(globals: &Globals, args: &NodeInfoArgs) -> Result<(), CliError> {
     let client = globals.client().await?;
     let nodes = client.nodes(&Tags::new()).await?;
-    let Some(found) = find::node(&nodes, &args.node) else {
-        return Err(CliError::new(Kind::NotFound, format!("node not found: {}", args.node))
-            .hint("see which are there: nex node list"));
-    };
+    let found = find::existing_node(&nodes, &args.node)?;
     let info = client.node_info(&found.node_id).await?;
     if globals.json {
         ui::json(&info);

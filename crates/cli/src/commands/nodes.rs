@@ -10,7 +10,7 @@ use nex_types::Tags;
 
 use super::served::parse_tags;
 use crate::args::Globals;
-use crate::error::{CliError, Kind};
+use crate::error::CliError;
 use crate::{find, ui};
 
 #[derive(Debug, Args)]
@@ -61,10 +61,7 @@ pub(crate) async fn forget(globals: &Globals, args: &ForgetArgs) -> Result<(), C
     let client = globals.client().await?;
     let fleet = client.fleet().await?;
     let nodes = fleet.clone().into_list();
-    let Some(node) = find::node(&nodes, &args.node) else {
-        return Err(CliError::new(Kind::NotFound, format!("node not found: {}", args.node))
-            .hint("see which are there: nex nodes"));
-    };
+    let node = find::existing_node(&nodes, &args.node)?;
     let name = ui::harmless(fleet.name(&node.node_id));
     if fleet.answers(&node.node_id) {
         let message = format!("node {name} is there, and would be listed again at once");

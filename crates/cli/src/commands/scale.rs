@@ -11,8 +11,8 @@ use nex_types::Tags;
 use super::run::under_lease;
 use super::stop::stop_all;
 use crate::args::Globals;
-use crate::error::{CliError, Kind};
-use crate::ui;
+use crate::error::CliError;
+use crate::{find, ui};
 
 /// Start or stop copies of a workload until N run.
 ///
@@ -55,8 +55,8 @@ async fn scale(client: &Client, name: &str, n_wanted: usize) -> Result<(usize, u
     let fleet = client.fleet().await?;
     let found = client.copies(&fleet, name).await?.here;
     let Some(first) = found.first() else {
-        let message = format!("no workload {name} in namespace {}", client.namespace());
-        return Err(CliError::new(Kind::NotFound, message).hint("see what runs: nex ls"));
+        let names = client.workloads(&[]).await?.into_iter().map(|w| w.name).collect::<Vec<_>>();
+        return Err(find::not_found(client, name, &names));
     };
     let version = |w: &WorkloadSummary| w.metadata.get(fact::REQUEST_DIGEST).cloned();
     if found.iter().any(|w| version(w) != version(first)) {

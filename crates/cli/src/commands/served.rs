@@ -27,10 +27,6 @@ use crate::{logging, managed, ui};
 /// Engines compile once at the first start; later starts take a fraction of a second.
 const READY_BOUND: Duration = Duration::from_secs(60);
 
-/// What whoever starts a node should know until the sandbox is there.
-pub(crate) const UNSANDBOXED: &str =
-    "services run unsandboxed in this version, with the rights of this user";
-
 /// Flags of a node, named as in the Go implementation where it has them.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodeArgs {
@@ -49,6 +45,19 @@ pub(crate) struct NodeArgs {
     /// Folder from which file:// artifacts may be taken; repeatable
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_files: Vec<PathBuf>,
+    /// Host from which https:// and oci:// artifacts may be taken although it lies in a private network;
+    /// repeatable
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_artifact_hosts: Vec<String>,
+    /// Let services run in a sandbox that lacks walls which this machine does not offer
+    #[arg(long, env = "NEX_ALLOW_WEAK_SANDBOX")]
+    pub(crate) allow_weak_sandbox: bool,
+    /// Let services ask to run without a sandbox, with the rights of this user
+    #[arg(long, env = "NEX_ALLOW_UNSANDBOXED")]
+    pub(crate) allow_unsandboxed: bool,
+    /// Folder of this machine that services may mount, read-only; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub(crate) allow_mounts: Vec<PathBuf>,
     /// Memory that all functions of a type may have together [default: half of the RAM]
     #[arg(long, env = "NEX_FUNCTIONS_MEMORY", value_name = "SIZE")]
     pub(crate) functions_memory: Option<ByteSize>,
@@ -165,9 +174,19 @@ pub(crate) fn open_state(path: &Path) -> Result<StateDir, CliError> {
     })
 }
 
+/// What becomes of services when the node is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Services {
+    /// They end with it.
+    End,
+    /// They go on under their shims, and the next node of this state directory adopts them.
+    Stay,
+}
+
 /// Builds and spawns the node.
 pub(crate) async fn start(
     args: &NodeArgs,
+    services: Services,
     issuing: Issuing,
     chosen: &Chosen,
     directory: StateDir,
@@ -189,6 +208,7 @@ pub(crate) async fn start(
         commit: "development".to_owned(),
         connection: chosen.settings.clone(),
         events: args.go.events,
+        keep_logs: !args.go.no_log_history,
         bid_ttl: args.go.auction_ttl,
         allow_remote_agents: args.allow_remote_agent_registration,
         state: args.state.map(StateKind::from).unwrap_or_default(),
@@ -196,6 +216,7 @@ pub(crate) async fn start(
         artifact_buckets: artifact_buckets(policy.as_ref()),
         policy,
         nexlets,
+        leave_services: services == Services::Stay,
         orphan_after: args.orphan_after,
     };
     let built = config.build(directory, &identity).await.map_err(|error| match error {
@@ -248,11 +269,6 @@ pub(crate) async fn wait_ready(node: &Node, signals: &mut Signals) -> bool {
 /// A node that is not ready yet cannot be replaced; it is the newest there is.
 async fn told_to_end(signals: &mut Signals) {
     while signals.recv().await != Told::End {}
-}
-
-/// Whether the node takes services.
-pub(crate) fn runs_services(node: &Node) -> bool {
-    node.healthy_nexlets().iter().any(|name| name == NexletKind::Native.as_str())
 }
 
 /// Where what should run is kept, for people.
@@ -358,7 +374,17 @@ fn nexlets(
         for allowed in &args.allow_files {
             arguments.extend(["--allow-files".to_owned(), allowed.to_string_lossy().into_owned()]);
         }
-        if kind != NexletKind::Native {
+        let hosts = args.allow_artifact_hosts.iter();
+        arguments.extend(hosts.map(|host| format!("--allow-artifact-hosts={host}")));
+        if let Some(file) = docker_config() {
+            arguments.push(format!("--docker-config={}", file.display()));
+        }
+        if kind == NexletKind::Native {
+            arguments.extend(args.allow_weak_sandbox.then(|| "--allow-weak-sandbox".to_owned()));
+            arguments.extend(args.allow_unsandboxed.then(|| "--allow-unsandboxed".to_owned()));
+            let mounts = args.allow_mounts.iter();
+            arguments.extend(mounts.map(|it| format!("--allow-mounts={}", it.display())));
+        } else {
             arguments
                 .extend(args.functions_memory.map(|it| format!("--functions-memory={}", it.0)));
             let instances = args.functions_instances;
@@ -375,7 +401,7 @@ fn nexlets(
             environment: BTreeMap::from([domain]),
             replacement: match kind {
                 NexletKind::Javascript | NexletKind::Wasm => Replacement::HandOver,
-                NexletKind::Native => Replacement::Restart,
+                NexletKind::Native => Replacement::Leave,
             },
             is_ours: true,
         }
@@ -385,6 +411,14 @@ fn nexlets(
         nexlets.push(foreign(agent)?);
     }
     Ok(nexlets)
+}
+
+/// Where this user's credentials for registries are, if anywhere; nexlets have no home of their own.
+fn docker_config() -> Option<PathBuf> {
+    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let folder = folder.or_else(|| Some(home?.join(".docker")))?;
+    Some(folder.join("config.json")).filter(|file| file.is_file())
 }
 
 /// A nexlet of somebody else, launched with nothing but what the file says and what every nexlet gets.

@@ -11,7 +11,7 @@ use clap::Args;
 use nex_bus::managed::{self, Managed};
 use nex_sandbox::Tasks;
 
-use super::served::{self, NodeArgs, Signals};
+use super::served::{self, NodeArgs, Services, Signals};
 use crate::args::Globals;
 use crate::connection::{Chosen, DEFAULT_PORT, From, Listener, probe};
 use crate::error::CliError;
@@ -77,7 +77,7 @@ async fn serve(
     let url = chosen.settings.servers_text();
     let state = directory.path().display().to_string();
     let is_managed = crate::managed::is_control(&directory.path().join("nats"), &chosen.settings);
-    let node = served::start(&args.node, issuing, &chosen, directory).await?;
+    let node = served::start(&args.node, Services::End, issuing, &chosen, directory).await?;
     ui::line(format_args!("node     {}", node.id()));
     if !served::wait_ready(&node, signals).await {
         node.drain().await;
@@ -91,9 +91,6 @@ async fn serve(
         ui::line(format_args!(
             "control  {control}   what programs without credentials cannot reach"
         ));
-    }
-    if served::runs_services(&node) {
-        ui::note(format_args!("note: {}", served::UNSANDBOXED));
     }
     ui::line("");
     ui::line("  nex run echo.js --on js.echo     deploy a function");

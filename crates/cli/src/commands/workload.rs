@@ -11,7 +11,6 @@ use nex_api::workload::{
     Lifecycle, StartWorkloadRequest, StopWorkloadResponse, WorkloadSummary, fact,
 };
 use nex_types::Tags;
-use serde_json::Value;
 
 use super::clone::{self, CloneArgs};
 use super::run;
@@ -113,7 +112,8 @@ pub(crate) async fn run(globals: Globals, command: WorkloadCommand) -> Result<()
 }
 
 async fn start(globals: &Globals, args: StartArgs) -> Result<(), CliError> {
-    let here = nexfile::is_in(Path::new("")).then(|| PathBuf::from(nexfile::NAME));
+    // Only under this name it wins over flags, as with the Go command line.
+    let here = Path::new(nexfile::NAME).is_file().then(|| PathBuf::from(nexfile::NAME));
     let (request, tags) = match args.nexfile.clone().or(here) {
         Some(path) => by_nexfile(nexfile::load(&path)?)?,
         None => by_flags(args)?,
@@ -161,16 +161,7 @@ fn by_nexfile(nexfile: Nexfile) -> Result<(StartWorkloadRequest, Tags), CliError
         return Err(CliError::usage(format!("{path} wants copies, and this command starts one"))
             .hint("leave copies out, and then: nex scale NAME N"));
     }
-    let workload_lifecycle = nexfile.lifecycle_or_usual();
-    let request = StartWorkloadRequest {
-        description: nexfile.description,
-        name: nexfile.name.unwrap_or_default(),
-        run_request: Value::Object(nexfile.request).to_string(),
-        workload_lifecycle,
-        workload_type: nexfile.kind.unwrap_or_else(|| "native".to_owned()),
-        ..StartWorkloadRequest::default()
-    };
-    Ok((request, nexfile.tags))
+    Ok(nexfile.into_request())
 }
 
 async fn stop(globals: &Globals, args: &StopArgs) -> Result<(), CliError> {

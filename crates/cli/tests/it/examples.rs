@@ -1,20 +1,25 @@
-//! The examples that use what a host offers, each as its first lines say.
+//! The examples, each as its first lines say.
 //!
 //! 1. A counter counts on in a key, whichever copy is asked.
 //! 2. A relay posts to the webhook that is allowed, and answers with what it said.
 //! 3. A worker takes orders off a stream; the one it cannot do goes to the dead letters.
 //! 4. A text that is put into one bucket is in the other, in upper case.
 //! 5. A scheduled job writes down its tick.
+//! 6. A clock in C ticks in the log until it is stopped.
+//! 7. A job counts the words of an object, and fails when there is no such object.
+//! 8. The echo service runs as its Nexfile says, and its health is watched.
 
 use std::collections::BTreeSet;
 
 use async_nats::jetstream::{self, kv, object_store, stream};
 use futures::StreamExt;
-use nex_testkit::{eventually, example};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use nex_testkit::{echo_service, eventually, example, word_count};
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use crate::world::{SOON, World};
+use crate::site::serve_once;
+use crate::world::{SOON, World, text};
 
 #[tokio::test]
 async fn the_counter_counts_in_all_copies() {
@@ -38,7 +43,8 @@ async fn the_relay_posts_to_its_webhook() {
     let url = format!("URL=http://{address}/hook");
     let (file, host) = (example("relay.mjs"), address.to_string());
     world.nex.ok(&["run", &file, &url, "--on", "events.>", "--allow-http", &host]).await;
-    let (answer, request) = tokio::join!(world.ask("events.door", "open"), serve_once(&hook));
+    let (answer, request) =
+        tokio::join!(world.ask("events.door", "open"), serve_once(&hook, "open"));
     assert_eq!(answer.payload, "thanks", "{:?}", answer.headers);
     assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("x-subject: events.door\r\n"), "{request}");
@@ -125,17 +131,66 @@ async fn the_scheduled_job_writes_down_its_ticks() {
     world.finish().await;
 }
 
-/// Answers one request with "thanks"; what it was.
-async fn serve_once(listener: &TcpListener) -> String {
-    let (mut connection, _) = listener.accept().await.unwrap();
-    let mut request = Vec::new();
-    while !request.ends_with(b"open") {
-        let n = connection.read_buf(&mut request).await.unwrap();
-        assert!(n > 0, "the request ended early: {}", String::from_utf8_lossy(&request));
+#[tokio::test]
+async fn the_clock_ticks_in_the_log_until_it_is_stopped() {
+    let world = World::up().await;
+    let mut build = std::process::Command::new("cc");
+    build.args(["-static", "-o", "clock-service", &example("clock-service.c")]);
+    let built = build.current_dir(world.nex.work_dir()).output().expect("a C compiler named cc");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let mut logs = world.follow(&["logs", "clock-service", "-f"]).await;
+    world.nex.ok(&["run", "clock-service"]).await;
+    let mut last = String::new();
+    for _ in 0..2 {
+        let tick = logs.line(SOON, |line| line.ends_with('Z')).await.unwrap();
+        assert!(tick >= last, "{tick} after {last}");
+        last = tick;
     }
-    connection
-        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nthanks")
-        .await
-        .unwrap();
-    String::from_utf8_lossy(&request).into_owned()
+    world.nex.ok(&["stop", "clock-service"]).await;
+    logs.line(SOON, |line| line == "clock-service: the clock stops").await.unwrap();
+    drop(logs);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_job_counts_the_words_of_an_object() {
+    let world = World::up().await;
+    let config = object_store::Config { bucket: "TEXTS".to_owned(), ..Default::default() };
+    let store = jetstream::new(world.client.clone()).create_object_store(config).await.unwrap();
+    let poem = "so much depends\nupon\n\na red wheel\nbarrow\n";
+    store.put("poem.txt", &mut poem.as_bytes()).await.unwrap();
+    let program = word_count().unwrap().display().to_string();
+    let mut logs = world.follow(&["logs", "-f"]).await;
+    let mut events = world.follow(&["events", "-f", "--json"]).await;
+    for (object, name) in [("poem.txt", "word-count"), ("prose.txt", "in-vain")] {
+        let job = ["run", &program, "--job", "--name", name, "--", "TEXTS", object];
+        world.nex.ok(&job).await;
+        let line = events.line(SOON, |line| line.contains("WORKLOADSTOPPED")).await.unwrap();
+        let event: Value = serde_json::from_str(&line).unwrap();
+        if object == "poem.txt" {
+            let counted = "word-count: poem.txt: 5 lines, 8 words, 41 bytes";
+            logs.line(SOON, |line| line == counted).await.unwrap();
+            assert_eq!(event.pointer("/event/error"), None, "{event:#}");
+        } else {
+            assert_eq!(text(&event, "/event/error/code"), "1", "{event:#}");
+        }
+    }
+    drop((logs, events));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_echo_service_runs_as_its_nexfile_says() {
+    let world = World::up().await;
+    world.file("echo-service.yaml", std::fs::read(example("echo-service.yaml")).unwrap());
+    let built = world.nex.work_dir().join("echo-service/target/x86_64-unknown-linux-gnu/release");
+    std::fs::create_dir_all(&built).unwrap();
+    let program = echo_service().unwrap();
+    std::os::unix::fs::symlink(program, built.join("echo-service")).unwrap();
+    world.nex.ok(&["run", "echo-service.yaml"]).await;
+    world.until_answered("svc.echo", "hello", "hello").await;
+    let info = world.nex.ok(&["info", "echo-service", "--json"]).await.text();
+    assert!(info.contains("running"), "{info}");
+    world.nex.ok(&["stop", "echo-service"]).await;
+    world.finish().await;
 }

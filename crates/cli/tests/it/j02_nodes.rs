@@ -73,7 +73,7 @@ async fn j02_info_shows_the_node_and_its_nexlets() {
     assert!(agents.iter().all(|agent: &Value| agent["agent_health"] == "healthy"), "{info:#}");
 
     let unknown = world.nex.run(&["node", "info", "NOSUCH"]).await;
-    assert_refused(unknown, 4, &["node not found: NOSUCH"], "nex node list");
+    assert_refused(unknown, 4, &["node not found: NOSUCH"], "nex nodes");
     world.finish().await;
 }
 

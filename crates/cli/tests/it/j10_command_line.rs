@@ -24,6 +24,12 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["scale"],
     &["clone"],
     &["lameduck"],
+    &["apply"],
+    &["diff"],
+    &["delete"],
+    &["init"],
+    &["explain"],
+    &["schema"],
     &["config"],
     &["doctor"],
     &["version"],
@@ -100,6 +106,8 @@ async fn j10_a_wrong_command_line_is_2() {
         let wrong = nex.run(arguments).await.exits(2);
         assert!(wrong.stderr.contains("Usage: nex"), "{wrong}");
     }
+    let typo = nex.run(&["aply"]).await.exits(2);
+    assert!(typo.stderr.contains("'apply'"), "what was meant is named: {typo}");
     let typo = nex.run(&["nodse"]).await.exits(2);
     assert!(typo.stderr.contains("'nodes'"), "what was meant is named: {typo}");
 }

@@ -5,10 +5,10 @@
 //! 3. What ended while the node was away is neither listed nor started again.
 
 use nex_testkit::{Signal, echo_service, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::guests::ECHO;
-use crate::killed::{pids_but, process};
+use crate::killed::{pids_but, process, program};
 use crate::load::Load;
 use crate::world::{SOON, World, assert_no_responders};
 
@@ -71,23 +71,29 @@ async fn j30_a_nexlet_that_is_killed_after_a_take_over_comes_back_with_its_funct
 #[tokio::test]
 async fn j30_what_ended_without_a_node_stays_ended() {
     let mut world = World::up().await;
-    world.nex.ok(&["run", &echo_service().unwrap().display().to_string()]).await;
+    let service = echo_service().unwrap().display().to_string();
+    world.nex.ok(&["run", &service, "--restart", "never"]).await;
     world.until_answered("svc.echo", "up", "up").await;
     let node = world.node_id().await;
     world.nex.kill9().await;
-    process(&world.nex, "/echo-service").signal(Signal::SIGKILL);
+    program(&world.nex, "echo-service").signal(Signal::SIGKILL);
     // The nexlet itself tells that it is gone.
     let query = format!("$NEX.SVC.{node}.agent.QUERYWORKLOADS");
     let body = json!({ "namespace": "default", "filter": ["echo-service"] });
+    let has_ended = |list: &Value| {
+        list.as_array().is_some_and(|all| all.iter().all(|w| w["workload_state"] == "error"))
+    };
     eventually("the nexlet has seen the end", SOON, async || {
         let mut lists = Vec::new();
         for _nexlet in 0..3 {
             lists.push(world.control_json(&query, &body).await);
         }
-        if lists.iter().all(|list| *list == json!([])) { Ok(()) } else { Err(lists) }
+        if lists.iter().all(has_ended) { Ok(()) } else { Err(lists) }
     })
     .await;
     world.nex.up_again().await;
-    assert_eq!(world.ids().await, Vec::<String>::new());
+    let list = world.live().await;
+    assert!(list.iter().all(|w| w["workload_state"] == "error"), "{list:#?}");
+    assert_no_responders(&world.client, "svc.echo").await;
     world.finish().await;
 }

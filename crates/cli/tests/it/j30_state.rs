@@ -30,7 +30,7 @@ async fn runs_all(world: &World, ids: &[String]) {
     world.until_answered("svc.echo", "again", "again").await;
     eventually("each runs once", SOON * 2, async || {
         let (seen, all) = (world.ids().await, world.nex.processes());
-        let n_services = all.iter().filter(|p| p.command.ends_with("/echo-service")).count();
+        let n_services = all.iter().filter(|p| p.command == "echo-service").count();
         if seen == ids && n_services == 1 { Ok(()) } else { Err((seen, all)) }
     })
     .await;

@@ -15,7 +15,7 @@ use futures::StreamExt;
 use nex_testkit::{Operator, eventually, patience};
 
 use crate::j31_credentials::{assert_no_secret, world};
-use crate::world::{SOON, World, text};
+use crate::world::{SOON, World};
 
 const LIFE: [&str; 2] = ["--issuer-lifetime", "4s"];
 /// Every credential expires more than twice meanwhile.
@@ -92,15 +92,15 @@ fn sleeper(world: &World) -> String {
     program.display().to_string()
 }
 
-/// The file of the program's credentials, as the program is told.
+/// The file of the program's credentials, as the program is told, seen from outside of its box.
 async fn creds_file(world: &World) -> PathBuf {
-    let listed = world.list().await;
-    let program = listed.iter().find(|workload| workload["name"] == "sleeper").unwrap();
-    let environment = format!("/proc/{}/environ", text(program, "/metadata/pid"));
+    let program = crate::killed::program(&world.nex, "sleeper").pid;
+    let environment = format!("/proc/{program}/environ");
     let environment = String::from_utf8(fs::read(environment).unwrap()).unwrap();
     let told = environment.split('\0').find_map(|variable| variable.strip_prefix("NATS_CREDS="));
-    let file = PathBuf::from(told.expect("NATS_CREDS"));
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let told = told.expect("NATS_CREDS");
+    let file = PathBuf::from(format!("/proc/{program}/root{told}"));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0);
     file
 }
 

@@ -1,7 +1,7 @@
 //! J37: every order of killing node and nexlets, and the managed server with them.
 //!
-//! Afterwards each nexlet runs once, each workload that is listed has one owner and answers, what a
-//! surviving nexlet ran is all there, and nothing is stray. (Without shims a service ends with its nexlet.)
+//! Afterwards each nexlet runs once, each workload that is listed has one owner and answers, a service that
+//! was not killed itself has its pid, and nothing is stray.
 
 use nex_testkit::{Entry, Nex, Signal, echo_service, eventually};
 
@@ -9,13 +9,15 @@ use crate::guests::ECHO;
 use crate::world::{SOON, World, seat, text};
 
 const NODE: &str = " up ";
+const SHIM: &str = "/.shim-";
 const FUNCTIONS: &str = "nexlet javascript";
 const PROGRAMS: &str = "nexlet native";
-const SERVICE: &str = "/echo-service";
+/// As a box shows it: its name alone.
+const SERVICE: &str = "echo-service";
 
 #[tokio::test]
 async fn j37_whatever_the_order_of_kills_everything_has_one_owner() {
-    let orders: [&[&str]; 7] = [
+    let orders: [&[&str]; 10] = [
         &[NODE, FUNCTIONS, PROGRAMS],
         &[NODE, PROGRAMS],
         &[FUNCTIONS, NODE],
@@ -23,11 +25,15 @@ async fn j37_whatever_the_order_of_kills_everything_has_one_owner() {
         &[PROGRAMS, NODE, FUNCTIONS],
         &[PROGRAMS, FUNCTIONS, NODE],
         &[SERVICE, NODE],
+        &[SHIM, NODE],
+        &[SHIM, PROGRAMS, NODE],
+        &[PROGRAMS, SHIM, NODE],
     ];
     let mut world = World::up().await;
     for order in orders {
         deploy_what_is_missing(&world).await;
         let before = world.ids().await;
+        let pids = pids(&world.nex);
         for victim in order {
             kill(&mut world.nex, victim).await;
         }
@@ -37,6 +43,10 @@ async fn j37_whatever_the_order_of_kills_everything_has_one_owner() {
         assert!(after.iter().all(|id| before.contains(id)), "{order:?}: {before:?} {after:?}");
         if !order.contains(&FUNCTIONS) {
             world.until_answered("js.echo", "x", "x").await;
+        }
+        world.until_answered("svc.echo", "x", "x").await;
+        if !order.contains(&SERVICE) && !order.contains(&SHIM) {
+            assert_eq!(self::pids(&world.nex), pids, "the service never stopped: {order:?}");
         }
     }
     world.finish().await;
@@ -55,6 +65,11 @@ async fn j37_node_and_managed_server_killed_together_leave_nobody_twice() {
     nex.ok(&["run", "echo.js", "--on", "js.echo"]).await;
     assert_eq!(nex.ok(&["call", "echo", "hello"]).await.text(), "hello");
     nex.finish().await;
+}
+
+/// Of the service.
+fn pids(nex: &Nex) -> Vec<i32> {
+    all(nex, SERVICE).iter().map(|process| process.pid).collect()
 }
 
 async fn deploy_what_is_missing(world: &World) {
@@ -105,5 +120,11 @@ fn one_of_each(nex: &Nex) -> Result<(), String> {
 }
 
 fn all(nex: &Nex, words: &str) -> Vec<Entry> {
-    nex.processes().into_iter().filter(|process| process.command.contains(words)).collect()
+    let is_meant = |process: &Entry| match words {
+        SERVICE => process.command == SERVICE,
+        // The box's first process was forked from the shim, and goes with it.
+        SHIM => process.command.contains(SHIM) && process.parent == 1,
+        words => process.command.contains(words),
+    };
+    nex.processes().into_iter().filter(is_meant).collect()
 }

@@ -19,6 +19,13 @@ pub(crate) fn process(nex: &Nex, words: &str) -> Entry {
     found[0].clone()
 }
 
+/// The program of a service, as a box shows it.
+pub(crate) fn program(nex: &Nex, name: &str) -> Entry {
+    let all = nex.processes();
+    let found = all.iter().find(|process| process.command == name);
+    found.unwrap_or_else(|| panic!("no program {name}: {all:#?}")).clone()
+}
+
 #[tokio::test]
 async fn a_killed_nexlet_comes_back_with_the_same_functions() {
     let world = World::up().await;
@@ -55,17 +62,19 @@ async fn a_service_of_a_killed_nexlet_runs_once_under_its_id() {
     world.until_answered("svc.echo", "hello", "hello").await;
     let ids = world.ids().await;
     let killed = process(&world.nex, "nexlet native");
+    let program = self::program(&world.nex, "echo-service").pid;
     killed.signal(Signal::SIGKILL);
     eventually("another native nexlet has it", SOON * 2, async || {
         let (list, all) = (world.list().await, world.nex.processes());
         let nexlets = all.iter().filter(|p| p.command.contains("nexlet native"));
         let is_new = nexlets.map(|p| p.pid).collect::<Vec<_>>() != [killed.pid];
-        let n_services = all.iter().filter(|p| p.command.ends_with("/echo-service")).count();
+        let n_services = all.iter().filter(|p| p.command == "echo-service").count();
         let runs = list.len() == 1 && list[0]["workload_state"] == "running";
         if is_new && runs && n_services == 1 { Ok(()) } else { Err((list, n_services)) }
     })
     .await;
     assert_eq!(world.ids().await, ids);
+    assert_eq!(self::program(&world.nex, "echo-service").pid, program, "it never stopped");
     world.until_answered("svc.echo", "again", "again").await;
     world.nex.ok(&["stop", "echo-service"]).await;
     world.finish().await;
@@ -100,18 +109,29 @@ async fn after_up_was_killed_the_next_takes_over_nexlets_and_managed_server() {
 }
 
 #[tokio::test]
-async fn nexlets_whose_node_stays_away_end_by_themselves() {
+async fn nexlets_whose_node_stays_away_end_and_leave_their_services() {
     let mut world =
         World::with(nex_testkit::NatsServer::options(), &["--orphan-after", "4s"]).await;
     world.nex.ok(&["run", &echo_service().unwrap().display().to_string()]).await;
+    let program = self::program(&world.nex, "echo-service").pid;
     world.nex.kill9().await;
     assert!(world.nex.processes().len() >= 4, "{:#?}", world.nex.processes());
-    eventually("nothing is left", SOON * 2, async || {
-        let left = world.nex.left_behind();
+    eventually("no nexlet is left", SOON * 2, async || {
+        let mut left = world.nex.processes();
+        left.retain(|process| process.command.contains("nexlet"));
+        left.retain(|process| !process.command.contains("/.shim-"));
         if left.is_empty() { Ok(()) } else { Err(left) }
     })
     .await;
+    world.until_answered("svc.echo", "alone", "alone").await;
     world.nex.up_again().await;
+    eventually("it is adopted", SOON, async || {
+        let list = world.live().await;
+        let runs = list.len() == 1 && list[0]["workload_state"] == "running";
+        if runs { Ok(()) } else { Err(list) }
+    })
+    .await;
+    assert_eq!(self::program(&world.nex, "echo-service").pid, program);
     world.finish().await;
 }
 

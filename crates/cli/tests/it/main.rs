@@ -7,13 +7,17 @@
 //! 4. What runs outlives its node, and secrets are nobody else's (`j30_state`, `j36_restored`, `state*`, `secrets`).
 //! 5. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
 //! 6. Settings, identities and the noun verbs: `configuration`, `identity`, `nouns`.
-//! 7. The examples run, and the guide's commands print what the guide says (`examples`, `guide`).
+//! 7. The examples run, the guide's commands print what the guide says, and `nex init` writes what works
+//!    (`examples`, `guide`, `init`).
+//! 8. Nexfiles are applied and deleted, errors explained, mistyped names guessed (`apply*`, `explain`, `suggestions`).
 //!
 //! Callers of functions speak through async-nats, never through our own client.
 
 #![allow(clippy::disallowed_methods, reason = "callers run side by side in plain tasks")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod apply;
+mod apply_asks;
 mod configuration;
 mod control_agent_id;
 mod control_clone;
@@ -25,15 +29,21 @@ mod control_nexlets;
 mod control_register;
 mod control_remote;
 mod control_shared;
+mod error_codes;
 mod examples;
+mod explain;
 mod failing_calls;
 mod feeds;
 mod floods;
 mod foreign;
+mod function_settings;
+mod functions_killed;
 mod go_nexlet;
 mod guests;
 mod guide;
+mod history;
 mod identity;
+mod init;
 mod j01_newcomer;
 mod j02_nodes;
 mod j03_bytes;
@@ -54,7 +64,10 @@ mod j16_thousand;
 mod j17_sources;
 mod j18_components;
 mod j18_components_key_value;
+mod j18_components_services;
 mod j19_denied;
+mod j21_j25_services;
+mod j24_adopted;
 mod j27_namespaces;
 mod j28_lameduck;
 mod j30_node_killed;
@@ -63,6 +76,7 @@ mod j31_credentials;
 mod j31_issuers;
 mod j31_renewal;
 mod j32_foreign_nexlet;
+mod j34_boxed;
 mod j34_two_accounts;
 mod j35_replacing;
 mod j36_restored;
@@ -79,13 +93,17 @@ mod load;
 mod nexlet_check;
 mod nouns;
 mod outage;
+mod programs;
 mod refused;
 mod remote_nexlet;
 mod replies;
 mod scripted;
 mod secrets;
+mod site;
 mod state;
 mod state_away;
+mod suggestions;
+mod traces;
 mod up_refused;
 mod up_server;
 mod upgrade;

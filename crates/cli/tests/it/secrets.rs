@@ -92,7 +92,7 @@ async fn secrets_reach_the_workload_and_nobody_else() {
     drop(wire);
     world.until_answered("tell", "", CANARY).await;
     let environment = |pid: i32| std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let program = crate::killed::process(&world.nex, "/echo-service");
+    let program = crate::killed::program(&world.nex, "echo-service");
     assert!(has_canary(&environment(program.pid)), "the program has it");
 
     world.nex.terminate().await;

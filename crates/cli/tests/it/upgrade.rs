@@ -1,7 +1,7 @@
 //! `nex node upgrade`: the program on disk takes the place of node and nexlets.
 //!
 //! 1. 64 callers without a pause lose no call; ids and the node's process stay, functions move to a new
-//!    nexlet, services are started again.
+//!    nexlet, services keep their pids.
 //! 2. With the same program on disk only the node starts anew; nobody else is touched.
 //! 3. A program that does not run is refused, and the node goes on.
 
@@ -14,7 +14,7 @@ use nex_testkit::{NatsServer, Nex, Signal, echo_service, eventually, nex_binary}
 use tempfile::TempDir;
 
 use crate::guests::ECHO;
-use crate::killed::{pids_but, process};
+use crate::killed::{pids_but, process, program};
 use crate::load::Load;
 use crate::world::{SOON, World, assert_refused, seat};
 
@@ -59,7 +59,9 @@ async fn an_upgrade_loses_no_call() {
     world.until_answered("svc.echo", "x", "x").await;
     let ids = world.ids().await;
     let before = process(&world.nex, "nexlet javascript");
+    let service = program(&world.nex, "echo-service").pid;
     let load = Load::on(&world.client, "js.echo", 64);
+    let served = Load::on(&world.client, "svc.echo", 4);
 
     installed.replace(|new| {
         fs::copy(nex_binary().unwrap(), new).unwrap();
@@ -75,11 +77,13 @@ async fn an_upgrade_loses_no_call() {
     })
     .await;
     assert!(load.all_were_answered().await > 64);
-    world.until_answered("svc.echo", "again", "again").await;
+    assert!(served.all_were_answered().await > 4);
+    assert_eq!(program(&world.nex, "echo-service").pid, service, "it never stopped");
     assert_eq!(world.ids().await, ids);
     let mut processes = world.nex.processes();
     processes.retain(|process| !process.command.contains("nexlet compiler"));
-    assert_eq!(processes.len(), 5, "{processes:#?}");
+    // The node, three nexlets, and the service with its shim and the first process of its box.
+    assert_eq!(processes.len(), 7, "{processes:#?}");
     world.nex.ok(&["stop", "echo", "echo-service"]).await;
     assert_eq!(world.ids().await, Vec::<String>::new());
     world.finish().await;

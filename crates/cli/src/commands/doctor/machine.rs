@@ -6,14 +6,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nex_bus::managed;
-use nex_sandbox::{Landlock, free_space};
+use nex_sandbox::jail::{self, Wall};
+use nex_sandbox::{Landlock, Program, free_space};
 use nex_types::ByteSize;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt;
 
 use super::Finding;
 use crate::args::Globals;
 
 /// Less than this, and an artifact or a stream soon does not fit.
 const LITTLE_DISK: u64 = 1024 * 1024 * 1024;
+/// Of the tale of the walls.
+const LONGEST_TALE: u64 = 64 * 1024;
 
 pub(super) async fn findings(globals: &Globals) -> Vec<Finding> {
     let state = globals.state_dir();
@@ -75,9 +80,55 @@ pub(super) fn walls() -> Finding {
     }
 }
 
-pub(super) fn sandbox() -> Finding {
-    Finding::note("sandbox", "services run unsandboxed, with the rights of the node's user")
-        .advice("functions run inside WebAssembly; deploy only programs that you trust as services")
+/// What was tried; it travels from a process without threads, which alone may build a box.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Walls {
+    standing: Vec<String>,
+    /// The wall, why it is missing, and what to do.
+    missing: Vec<(String, String)>,
+}
+
+impl Walls {
+    pub(crate) fn tried() -> Self {
+        let survey = jail::survey();
+        let name = |wall: Wall| {
+            serde_json::to_value(wall).ok().and_then(|it| it.as_str().map(str::to_owned))
+        };
+        let missing = survey.missing.into_iter();
+        Self {
+            standing: survey.walls.into_iter().filter_map(name).collect(),
+            missing: missing.filter_map(|(wall, why)| Some((name(wall)?, why))).collect(),
+        }
+    }
+}
+
+/// The walls around services, each that is missing with what to do.
+pub(super) async fn sandbox() -> Vec<Finding> {
+    let walls = match try_walls().await {
+        Ok(walls) => walls,
+        Err(error) => {
+            return vec![Finding::bad("sandbox", format!("the walls cannot be tried: {error}"))];
+        }
+    };
+    let standing = walls.standing.join(", ").replace('_', " ");
+    let mut findings = vec![Finding::ok("sandbox", format!("services: {standing}"))];
+    for (wall, why) in walls.missing {
+        let lacks = format!("services: no {}", wall.replace('_', " "));
+        findings.push(Finding::note("sandbox", lacks).advice(why));
+    }
+    findings
+}
+
+async fn try_walls() -> Result<Walls, std::io::Error> {
+    let mut program = Program::new(std::env::current_exe()?);
+    program.args = ["nexlet", "walls"].map(str::to_owned).into();
+    let mut child = program.spawn()?;
+    let mut said = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(LONGEST_TALE).read_to_end(&mut said).await?;
+    }
+    child.wait().await?;
+    Ok(serde_json::from_slice(&said)?)
 }
 
 fn nearest_existing(path: &Path) -> Option<&Path> {

@@ -5,6 +5,8 @@
 mod machine;
 mod nats;
 
+pub(crate) use machine::Walls;
+
 use serde::Serialize;
 
 use crate::args::Globals;
@@ -58,7 +60,7 @@ pub(crate) async fn run(globals: Globals) -> Result<(), CliError> {
     findings.extend(machine::findings(&globals).await);
     findings.extend(nats::findings(&globals).await);
     findings.push(machine::walls());
-    findings.push(machine::sandbox());
+    findings.extend(machine::sandbox().await);
     if globals.json {
         ui::json(&findings);
     } else {

@@ -5,10 +5,12 @@
 
 mod digest;
 mod host_services;
+mod native;
 mod placement;
 mod prepare;
 mod replace;
 mod report;
+mod wish;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -24,6 +26,7 @@ use crate::nexfile::Nexfile;
 
 pub(crate) use placement::deploy;
 pub(crate) use replace::under_lease;
+pub(crate) use wish::{Change, Wish};
 
 /// Deploy a file: JavaScript, WebAssembly or a static program.
 ///
@@ -33,7 +36,8 @@ pub(crate) use replace::under_lease;
 ///   nex run echo.js --on js.echo
 ///   nex run import.js --on 'stream:ORDERS/orders.*' --on every:10m
 ///   nex run filter.wasm --on 'lines.*' LIMIT=10 -- --verbose
-///   nex run ./echo-service GREETING=hello
+///   nex run ./echo-service GREETING=hello --memory 64MiB --health nats:echo
+///   nex run ./import --job --retries 3 --timeout 10m
 ///   nex run ./project            a folder with a Nexfile
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -67,6 +71,8 @@ pub(crate) struct RunArgs {
     copies: Option<u16>,
     #[command(flatten)]
     host_services: host_services::HostServicesArgs,
+    #[command(flatten)]
+    native: Box<native::NativeArgs>,
     /// Arguments of the program
     #[arg(last = true, value_name = "ARGS")]
     argv: Vec<String>,

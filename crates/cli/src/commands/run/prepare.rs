@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{RunArgs, TypeArg};
 use crate::commands::served::parse_tags;
 use crate::error::{CliError, LINK_STATICALLY};
-use crate::nexfile;
+use crate::nexfile::{self, Nexfile};
 
 /// What a Nexfile says, when a folder or nothing was named; what was typed wins over it.
 pub(super) fn with_nexfile(args: RunArgs) -> Result<RunArgs, CliError> {
@@ -23,11 +23,15 @@ pub(super) fn with_nexfile(args: RunArgs) -> Result<RunArgs, CliError> {
     if !named.is_dir() && !is_nexfile {
         return Ok(args);
     }
-    if named.is_dir() && !nexfile::is_in(&named) {
+    if named.is_dir() && nexfile::find_in(&named).is_none() {
         return Err(CliError::usage(format!("there is no Nexfile in {}", named.display()))
             .hint("name a file: nex run FILE --on SUBJECT"));
     }
-    let mut nexfile = nexfile::load(&named)?;
+    let_it_say(args, nexfile::load(&named)?)
+}
+
+/// What one workload of a Nexfile says; what was typed wins over it.
+pub(super) fn let_it_say(args: RunArgs, mut nexfile: Nexfile) -> Result<RunArgs, CliError> {
     let Some(file) = nexfile.file_beside() else {
         let message = format!("{} names no file to upload", nexfile.path.display());
         return Err(CliError::usage(message)
@@ -111,7 +115,7 @@ pub(super) fn check(args: &RunArgs, kind: TypeArg) -> Result<(), CliError> {
         return Err(CliError::usage(format!("{file} is a program, and programs have no triggers"))
             .hint("it subscribes by itself; leave out --on"));
     }
-    Ok(())
+    args.native.check(lifecycle(args, kind))
 }
 
 pub(super) fn name(args: &RunArgs) -> Result<WorkloadName, CliError> {
@@ -166,15 +170,12 @@ pub(super) fn start_request(
             all.extend(environment.into_iter().map(|(key, value)| (key, Value::String(value))));
         }
     }
+    let lifecycle = lifecycle(args, kind);
     args.host_services.add_to(&mut run_request, kind.is_function())?;
+    args.native.add_to(&mut run_request, lifecycle)?;
     if !args.argv.is_empty() {
         run_request.insert("argv".to_owned(), json!(args.argv));
     }
-    let lifecycle = match (kind.is_function(), args.job) {
-        (true, _) => Lifecycle::Function,
-        (false, true) => Lifecycle::Job,
-        (false, false) => Lifecycle::Service,
-    };
     Ok(StartWorkloadRequest {
         name: name.to_string(),
         description: nexfile.map(|nexfile| nexfile.description.clone()).unwrap_or_default(),
@@ -184,6 +185,15 @@ pub(super) fn start_request(
         workload_type: kind.as_str().to_owned(),
         ..StartWorkloadRequest::default()
     })
+}
+
+/// How long it will live.
+pub(super) fn lifecycle(args: &RunArgs, kind: TypeArg) -> Lifecycle {
+    match (kind.is_function(), args.job) {
+        (true, _) => Lifecycle::Function,
+        (false, true) => Lifecycle::Job,
+        (false, false) => Lifecycle::Service,
+    }
 }
 
 /// `--on`: a subject, or with a prefix another source. What else a trigger may say stands in a Nexfile.

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use nex_api::workload::{StartWorkloadRequest, WorkloadSummary, fact};
+use nex_api::workload::{StartWorkloadRequest, WorkloadState, WorkloadSummary, fact};
 use nex_client::{Client, Copies, Error, Fleet};
 use nex_policy::placement::{Copy, plan};
 use nex_types::Tags;
@@ -97,14 +97,17 @@ async fn exchange(
         Wanted::Exactly(n) => Some(n),
         Wanted::AsManyAsNow | Wanted::More(_) => None,
     };
+    // What has ended is only shown still: it is no copy, and goes from the list when there is a new one.
+    let (finished, here) = found.here.into_iter().partition(has_ended);
+    let found = Copies { here, away: found.away };
     let plan = plan(&copies(&found), version, total);
     if let (true, true, Some(first)) =
         (plan.start.is_empty(), plan.stop.is_empty(), found.here.first())
     {
         return Ok(Done::AlreadyRunning(first.clone()));
     }
-    let old: Vec<WorkloadSummary> =
-        found.here.iter().filter(|w| plan.stop.contains(&w.id)).cloned().collect();
+    let mut old: Vec<WorkloadSummary> = finished;
+    old.extend(found.here.iter().filter(|w| plan.stop.contains(&w.id)).cloned());
     if owns_ports(request) {
         stop_all(client, &old).await?;
     }
@@ -116,8 +119,12 @@ async fn exchange(
     Ok(Done::Changed { placed, n_stopped: old.len(), n_buried: found.away.len() })
 }
 
+fn has_ended(workload: &WorkloadSummary) -> bool {
+    matches!(workload.workload_state, WorkloadState::Stopped | WorkloadState::Error)
+}
+
 /// Copies as the plan sees them: those that cannot be reached are of no version and on no node.
-fn copies(found: &Copies) -> Vec<Copy> {
+pub(super) fn copies(found: &Copies) -> Vec<Copy> {
     let describe = |w: &WorkloadSummary, is_here: bool| {
         let fact = |key: &str| match is_here {
             true => w.metadata.get(key).cloned().unwrap_or_default(),

@@ -49,6 +49,13 @@ pub(super) fn text(
         Done::Changed { placed, n_stopped, n_buried } => (placed, *n_stopped, *n_buried),
     };
     ui::line(describe_upload(uploaded, args.path()));
+    deployed(request, placed, elapsed);
+    replaced(n_stopped, n_buried);
+    how_to_use(args, &request.name);
+}
+
+/// What was started, a line each, with warnings.
+pub(super) fn deployed(request: &StartWorkloadRequest, placed: &[Placed], elapsed: Duration) {
     let (kind, lifecycle) = (&request.workload_type, request.workload_lifecycle);
     for Placed { node, response } in placed {
         let node = ui::harmless(node);
@@ -61,6 +68,10 @@ pub(super) fn text(
             ui::note(format_args!("warning: {}", ui::harmless(warning)));
         }
     }
+}
+
+/// What made room for it.
+pub(super) fn replaced(n_stopped: usize, n_buried: usize) {
     if n_stopped > 0 {
         ui::line(format_args!("✓ replaced {n_stopped} that ran before"));
     }
@@ -69,7 +80,6 @@ pub(super) fn text(
             "✓ replaced {n_buried} on nodes that do not answer; they will not bring it back"
         ));
     }
-    how_to_use(args, &request.name);
 }
 
 fn describe_upload(uploaded: &Uploaded, file: &Path) -> String {
