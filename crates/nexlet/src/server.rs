@@ -392,7 +392,10 @@ impl Server {
             announcement.remove(&self.client).await;
         }
         let ending = *self.ending.borrow();
-        let is_over = ending.is_none() && !self.lameduck.is_set();
+        // A program that ends while its nexlet leaves the others has ended all the same.
+        let hands_over = ending == Some(Ending::HandOver);
+        let stays = hands_over && self.nexlet.leaves_workloads();
+        let is_over = (ending.is_none() || stays) && !self.lameduck.is_set();
         let mut metadata = ended.facts;
         if !is_over {
             metadata.insert(fact::DRAINED.to_owned(), "true".to_owned());
@@ -411,7 +414,7 @@ impl Server {
             true => self.table.finish(&id, entry.clone(), Instant::now()),
             false => drop(self.table.remove(&id)),
         }
-        if ending != Some(Ending::HandOver) {
+        if !hands_over || stays {
             self.emit(entry.namespace.as_str(), &event).await;
         }
         self.unannounced.send_modify(|count| *count -= 1);

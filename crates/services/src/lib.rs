@@ -10,6 +10,7 @@ mod environment;
 #[doc(hidden)]
 pub mod fuzz;
 mod health;
+mod left;
 mod nexlet;
 mod output;
 mod permits;

@@ -3,10 +3,10 @@
 //! Owns: the steps of a start, in an order that leaves nothing behind, and what it finds of an earlier
 //! nexlet's. Never: runs what was not verified and checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::credentials;
 use crate::environment::{self, Place};
 use crate::health::{Health, Probe};
+use crate::left::{Claim, Left};
 use crate::permits::Permits;
 use crate::plan::{self, Plan};
 use crate::programs::{self, Record, RunFolder, Verified};
@@ -76,12 +77,19 @@ pub struct NativeNexlet {
     ingress: Option<Ingress>,
     permits: Permits,
     uids: Option<Uids>,
-    /// Of an earlier nexlet, and not claimed yet.
-    found: Arc<Mutex<BTreeSet<Id>>>,
+    left: Left,
     common: Common,
     tasks: Tasks,
     was_registered: std::sync::Once,
     _kill_on_drop: DropGuard,
+}
+
+/// What is needed to go on with a workload of an earlier nexlet's.
+struct Adoption {
+    claim: Claim,
+    folder: RunFolder,
+    record: Record,
+    origin: Origin,
 }
 
 impl NativeNexlet {
@@ -92,11 +100,12 @@ impl NativeNexlet {
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let Options { node_id, run_dir, store, ingress, permits } = options;
         let failed = |source| OpenError::RunFolder { path: run_dir.clone(), source };
-        let found: BTreeSet<Id> =
-            programs::prepare(&run_dir).map_err(failed)?.into_iter().collect();
+        let found = programs::prepare(&run_dir).map_err(failed)?;
+        let uids = Uids::of(&run_dir);
+        let left = Left::in_folder(&run_dir, found, uids.as_ref());
         let launcher = Launcher::install(&run_dir, shim_binary()).map_err(failed)?;
-        if !found.is_empty() {
-            tracing::info!(workloads = found.len(), "found what an earlier nexlet left");
+        if left.len() > 0 {
+            tracing::info!(workloads = left.len(), "found what an earlier nexlet left");
         }
         let kill = CancellationToken::new();
         let common = Common {
@@ -106,12 +115,12 @@ impl NativeNexlet {
         };
         Ok(Self {
             node_id,
-            uids: Uids::of(&run_dir),
+            uids,
             run_dir,
             store,
             ingress,
             permits,
-            found: Arc::new(Mutex::new(found)),
+            left,
             common,
             tasks: Tasks::new(),
             was_registered: std::sync::Once::new(),
@@ -167,40 +176,47 @@ impl NativeNexlet {
     }
 
     /// What an earlier nexlet left of this workload, if anything that can be gone on with.
-    async fn take_found(
-        &self,
-        start: &Start,
-    ) -> Result<Option<(RunFolder, Record, Origin)>, StartFailure> {
-        let was_found = {
-            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.remove(&start.id)
-        };
-        if !was_found {
-            return Ok(None);
-        }
+    async fn take_left(&self, start: &Start) -> Result<Option<Adoption>, StartFailure> {
+        let Some(claim) = self.left.claim(&start.id) else { return Ok(None) };
         let folder = RunFolder::found(&self.run_dir, &start.id, &start.name);
         let path = folder.path().to_owned();
-        let record = blocking(move || Ok(Record::read(&path))).await?;
+        let Some(record) = blocking(move || Ok(Record::read(&path))).await? else {
+            // Its start was never told to anybody: it is started anew.
+            end_left(folder, start.id.clone()).await?;
+            drop(claim.settle());
+            return Ok(None);
+        };
         let origin = match shim::find(folder.path(), start.id.as_str()).await {
             Found::Runs(link, running) => Origin::Runs(link, running.program.pid, running.walls),
             Found::Ended(_) => Origin::Ended,
             Found::Lost => Origin::Lost,
         };
-        let Some(record) = record else {
-            // Its start was never told to anybody: it is started anew.
-            end_left(folder, start.id.clone()).await?;
-            return Ok(None);
-        };
         tracing::info!(workload.id = %start.id, standing = origin.as_str(), "workload adopted");
-        Ok(Some((folder, record, origin)))
+        Ok(Some(Adoption { claim, folder, record, origin }))
     }
 
-    fn own_uid(&self, plan: &Plan, record: Option<&Record>) -> Option<OwnUid> {
-        let uids = self.uids.as_ref()?;
-        match record {
-            Some(record) => record.uid.map(|uid| uids.keep(uid)),
-            None if plan.isolation == Isolation::None => None,
-            None => uids.take(),
+    /// For a program that is started here, and has a box.
+    fn own_uid(&self, plan: &Plan) -> Option<OwnUid> {
+        let uids = self.uids.as_ref().filter(|_| plan.isolation != Isolation::None)?;
+        uids.take()
+    }
+
+    /// A probe over NATS has the rights of its workload, and is where that is.
+    async fn probing_client(
+        &self,
+        start: &Start,
+        plan: &Plan,
+        is_adopted: bool,
+    ) -> Result<nex_bus::Client, StartFailure> {
+        if !matches!(plan.health, Some(Health { probe: Probe::Nats { .. }, .. })) {
+            return Ok(start.control.clone());
+        }
+        match start.connect().await {
+            Err(failure) if is_adopted => {
+                tracing::error!(workload.id = %start.id, error = %failure, "its probe cannot connect");
+                Ok(start.control.clone())
+            }
+            connected => connected,
         }
     }
 
@@ -229,7 +245,7 @@ impl NativeNexlet {
                 allow_weak: self.permits.weak_sandbox,
                 uid,
                 limits: plan.limits.clone(),
-                group: format!("nex-{}", start.id),
+                group: programs::group_of(start.id.as_str()),
                 ports: Some(plan.ports.clone()).filter(|ports| is_boxed && !ports.is_empty()),
                 mounts: plan.mounts.clone(),
                 credentials: Some(credentials::folder(folder.path())),
@@ -261,23 +277,29 @@ impl Nexlet for NativeNexlet {
             has_relay: plan.isolation == Isolation::Strict,
         };
         let environment = environment(&start, &plan, &self.node_id, place)?;
-        let found = self.take_found(&start).await?;
-        let own_uid = self.own_uid(&plan, found.as_ref().map(|(_, record, _)| record));
-        let uid = own_uid.as_ref().map(|own| own.uid);
-        let (folder, record, origin) = match found {
-            Some(found) => found,
+        let adoption = self.take_left(&start).await?;
+        let is_adopted = adoption.is_some();
+        let (folder, record, origin, claim, own_uid) = match adoption {
+            Some(Adoption { claim, folder, record, origin }) => {
+                (folder, record, origin, Some(claim), None)
+            }
             None => {
+                let own_uid = self.own_uid(&plan);
+                let uid = own_uid.as_ref().map(|own| own.uid);
                 let (folder, record) = self.place(&start, &plan, uid).await?;
-                (folder, record, Origin::Fresh)
+                (folder, record, Origin::Fresh, None, own_uid)
             }
         };
-        write_credentials(&folder, uid, &start).await?;
+        let uid = own_uid.as_ref().map(|own| own.uid).or(claim.as_ref().and_then(Claim::uid));
+        match write_credentials(&folder, uid, &start).await {
+            Err(failure) if is_adopted => {
+                tracing::error!(workload.id = %start.id, error = %failure, "credentials not renewed");
+            }
+            written => written?,
+        }
         start.logs.set_rate(plan.log_rate);
-        // A probe over NATS has the rights of its workload, and is where that is.
-        let client = match &plan.health {
-            Some(Health { probe: Probe::Nats { .. }, .. }) => start.connect().await?,
-            _ => start.control.clone(),
-        };
+        let client = self.probing_client(&start, &plan, is_adopted).await?;
+        let own_uid = own_uid.or_else(|| claim.and_then(Claim::settle));
         let launch = Launch {
             order: self.order(&start, &plan, &folder, uid, environment),
             facts: facts(&record, &plan),
@@ -308,25 +330,20 @@ impl Nexlet for NativeNexlet {
     }
 
     async fn stop_left(&self, id: &Id, namespace: &Namespace) -> bool {
+        let Some(claim) = self.left.claim(id) else { return false };
         let folder = programs::folder_of(&self.run_dir, id);
-        let reading = move || Ok(Record::read(&folder));
-        let is_theirs = blocking(reading).await.is_ok_and(|record| {
-            record.is_some_and(|record| record.namespace == namespace.as_str())
-        });
-        let was_found = is_theirs && {
-            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.remove(id)
-        };
-        was_found && end_left(RunFolder::left(&self.run_dir, id), id.clone()).await.is_ok()
+        let record = blocking(move || Ok(Record::read(&folder))).await.ok().flatten();
+        let is_theirs = record.is_some_and(|record| record.namespace == namespace.as_str());
+        is_theirs && end_claimed(claim, &self.run_dir).await
     }
 
     fn registered(&self) {
         self.was_registered.call_once(|| {
-            let (found, run_dir) = (Arc::clone(&self.found), self.run_dir.clone());
+            let (left, run_dir) = (self.left.clone(), self.run_dir.clone());
             let Common { kill, leave, .. } = self.common.clone();
             self.tasks.spawn("unclaimed workloads", OnFailure::Log, async move {
                 tokio::select! {
-                    () = tokio::time::sleep(UNCLAIMED_AFTER) => end_unclaimed(&found, run_dir).await,
+                    () = tokio::time::sleep(UNCLAIMED_AFTER) => end_unclaimed(&left, &run_dir).await,
                     // However this nexlet ends, it does not wait for them; the next one finds them.
                     () = leave.cancelled() => {}
                     () = kill.cancelled() => {}
@@ -337,7 +354,7 @@ impl Nexlet for NativeNexlet {
 
     async fn shutdown(&self) {
         self.common.kill.cancel();
-        end_unclaimed(&self.found, self.run_dir.clone()).await;
+        end_unclaimed(&self.left, &self.run_dir).await;
         if !self.tasks.shutdown(SHUTDOWN_BOUND).await {
             tracing::error!("native workloads left after the shutdown deadline");
         }
@@ -401,20 +418,28 @@ fn host_and_port(url: &str) -> String {
 }
 
 /// No node wants them: it stopped them while no nexlet was there.
-async fn end_unclaimed(found: &Mutex<BTreeSet<Id>>, run_dir: PathBuf) {
-    let unclaimed = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
-    futures::stream::iter(unclaimed)
-        .for_each_concurrent(ENDED_AT_ONCE, |id| {
-            let folder = RunFolder::left(&run_dir, &id);
-            async move {
-                tracing::warn!(workload.id = %id, "nobody claims this workload: ended");
-                if let Err(failure) = end_left(folder, id.clone()).await {
-                    let error = failure.to_string();
-                    tracing::error!(workload.id = %id, error, "an unclaimed workload is left");
-                }
-            }
+async fn end_unclaimed(left: &Left, run_dir: &Path) {
+    futures::stream::iter(left.claim_all())
+        .for_each_concurrent(ENDED_AT_ONCE, |claim| async move {
+            tracing::warn!(workload.id = %claim.id(), "nobody claims this workload: ended");
+            end_claimed(claim, run_dir).await;
         })
         .await;
+}
+
+/// What cannot be ended is left again.
+async fn end_claimed(claim: Claim, run_dir: &Path) -> bool {
+    let folder = RunFolder::left(run_dir, claim.id());
+    match end_left(folder, claim.id().clone()).await {
+        Ok(()) => {
+            drop(claim.settle());
+            true
+        }
+        Err(failure) => {
+            tracing::error!(workload.id = %claim.id(), error = %failure, "a workload is left");
+            false
+        }
+    }
 }
 
 async fn end_left(folder: RunFolder, id: Id) -> Result<(), StartFailure> {

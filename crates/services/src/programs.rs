@@ -136,6 +136,11 @@ pub(crate) fn folder_of(run_dir: &Path, id: &Id) -> PathBuf {
     run_dir.join(id.as_str())
 }
 
+/// Name of a workload's control group.
+pub(crate) fn group_of(id: &str) -> String {
+    format!("nex-{id}")
+}
+
 /// The marker that all processes of a workload carry.
 pub(crate) fn marker(id: &str) -> Marker {
     Marker::new(WORKLOAD_ID, id)
@@ -182,6 +187,8 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
             open_up(path)?;
             fs::remove_dir_all(path)
         }
+        // Something was put there meanwhile, such as renewed credentials.
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => fs::remove_dir_all(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }

@@ -32,6 +32,14 @@ pub(crate) struct Run {
     link: Option<Link>,
     output: Output,
     n_reconnects: u32,
+    /// What was asked of it, to be asked again of a shim that was lost meanwhile.
+    asked: Option<Asked>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Signal(Signal),
+    Kill,
 }
 
 /// What is to be done about a run.
@@ -77,7 +85,7 @@ impl Run {
             None => shim::end(&folder).map_or(0, |end| end.taken),
         };
         let output = Output::new(Reader::new(shim::spool(&folder), taken), logs);
-        let mut run = Self { folder, id, link, output, n_reconnects: 0 };
+        let mut run = Self { folder, id, link, output, n_reconnects: 0, asked: None };
         run.pump().await;
         run
     }
@@ -117,6 +125,11 @@ impl Run {
             Found::Runs(link, _) if self.n_reconnects < MOST_RECONNECTS => {
                 self.n_reconnects += 1;
                 self.link = Some(link);
+                match self.asked {
+                    Some(Asked::Kill) => self.kill().await,
+                    Some(Asked::Signal(signal)) => self.signal(signal).await,
+                    None => {}
+                }
                 self.pump().await;
                 Over::GoesOn
             }
@@ -132,12 +145,14 @@ impl Run {
     }
 
     pub(crate) async fn signal(&mut self, signal: Signal) {
+        self.asked = Some(Asked::Signal(signal));
         if let Some(link) = &mut self.link {
             link.signal(signal).await;
         }
     }
 
     pub(crate) async fn kill(&mut self) {
+        self.asked = Some(Asked::Kill);
         if let Some(link) = &mut self.link {
             link.kill().await;
         }

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::{self, Health};
 use crate::plan::with_sources;
-use crate::programs::{Record, RunFolder};
+use crate::programs::{Record, RunFolder, group_of};
 use crate::run::{Over, Run, Told, exit_text};
 use crate::shim::{self, LaunchError, Launcher, Link};
 use crate::uids::OwnUid;
@@ -104,15 +104,7 @@ pub(crate) async fn supervise(
     tasks: &Tasks,
 ) -> Result<NativeWorkload, LaunchError> {
     let (ready, launched) = oneshot::channel();
-    let leave = common.leave.clone();
-    tasks.spawn("native workload", OnFailure::Log, async move {
-        tokio::select! {
-            // First, since handles are dropped then, and that must kill nobody.
-            biased;
-            () = leave.cancelled() => {}
-            () = own(launch, common, ready) => {}
-        }
-    });
+    tasks.spawn("native workload", OnFailure::Log, own(launch, common, ready));
     launched.await.unwrap_or_else(|_| Err(io::Error::other("the nexlet is ending").into()))
 }
 
@@ -159,6 +151,7 @@ async fn own(
         launcher: common.launcher,
         stop: stop.clone(),
         kill: kill.clone(),
+        leave: common.leave.clone(),
         run: None,
         timer: None,
         last: None,
@@ -181,6 +174,7 @@ async fn own(
         uid: owner.record.uid,
         // A handle that nobody takes comes back; dropped here and now, it kills.
         _kill: kill.drop_guard(),
+        leave: owner.leave.clone(),
     };
     drop(ready.send(Ok(workload)));
     owner.live(effect).await;
@@ -203,6 +197,7 @@ struct Owner {
     launcher: Arc<Launcher>,
     stop: CancellationToken,
     kill: CancellationToken,
+    leave: CancellationToken,
     run: Option<Run>,
     /// The life's only timer.
     timer: Option<(tokio::time::Instant, Event)>,
@@ -265,6 +260,9 @@ impl Owner {
             self.show();
             self.watch_health(&mut probe);
             let event = tokio::select! {
+                // First, since handles are dropped then, and that must kill nobody.
+                biased;
+                () = self.leave.cancelled() => return,
                 told = told(&mut self.run) => match told {
                     Told::Output => { self.pump().await; None }
                     Told::Usage { memory, cpu, pids } => { self.show_usage(memory, cpu, pids); None }
@@ -344,6 +342,8 @@ impl Owner {
     }
 
     async fn launch(&mut self) -> Result<(), LaunchError> {
+        // Of an earlier run; this one must be looked after itself.
+        self.last = None;
         let folder = self.folder.path().to_owned();
         let answered = self.launcher.launch(&self.id, &folder, &self.order).await?;
         self.record.missing = answered.missing;
@@ -400,7 +400,10 @@ impl Owner {
             run.kill().await;
             let ending = async { while run.told().await != Told::Over {} };
             if tokio::time::timeout(KILL_BOUND, ending).await.is_err() {
+                // Its end is not known, so everything of it is looked for and killed.
                 tracing::error!(workload.id = self.id, "a shim did not end its program");
+                (self.run, self.last) = (None, None);
+                return Outcome::Failed(Why::Forced);
             }
             let _event = self.over().await;
         }
@@ -552,6 +555,7 @@ impl Owner {
             if !has_ended {
                 shim::end_left(&folder, &id)?;
             }
+            nex_sandbox::jail::sweep_group(&group_of(&id))?;
             shim::clear(&folder)
         };
         let cleared = tokio::task::spawn_blocking(clearing).await.map_err(io::Error::other);

@@ -26,6 +26,8 @@ pub(crate) struct NativeWorkload {
     pub(crate) folder: PathBuf,
     pub(crate) uid: Option<u32>,
     pub(crate) _kill: DropGuard,
+    /// The nexlet goes, and what runs goes on.
+    pub(crate) leave: CancellationToken,
 }
 
 /// What is seen of a workload.
@@ -76,13 +78,15 @@ impl Workload for NativeWorkload {
 
     async fn ended(&self) -> Ended {
         let mut seen = self.seen.clone();
-        match seen.wait_for(|seen| seen.ended.is_some()).await.as_deref() {
-            Ok(Seen { ended: Some(ended), .. }) => ended.clone(),
-            _ => {
-                let message = "the task of the workload failed".to_owned();
-                let error = Some(StopError { code: String::new(), message });
-                Ended { error, ..Ended::default() }
-            }
+        let ended = seen.wait_for(|seen| seen.ended.is_some()).await.ok();
+        if let Some(ended) = ended.and_then(|seen| seen.ended.clone()) {
+            return ended;
         }
+        if self.leave.is_cancelled() {
+            // It goes on, and nobody here will know how it ends.
+            std::future::pending::<()>().await;
+        }
+        let message = "the task of the workload failed".to_owned();
+        Ended { error: Some(StopError { code: String::new(), message }), ..Ended::default() }
     }
 }

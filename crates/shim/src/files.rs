@@ -1,8 +1,9 @@
 //! What stands in a workload's folder.
 //!
-//! Owns: the names and shapes of the files. Never: holds anything secret.
+//! Owns: the names and shapes of the files, all with a dot, since programs have none. Never: holds anything
+//! secret.
 //!
-//! The spool: files `spool/<offset>`, named by the offset of their first byte in 20 decimal digits. Records
+//! The spool: files `shim.spool/<offset>`, named by the offset of their first byte in 20 decimal digits. Records
 //! follow each other: time (8 bytes, microseconds since 1970), stream (1 byte: 1 stdout, 2 stderr, 3 a
 //! notice of the shim's own), length (4 bytes), the bytes; numbers are little-endian. Of the newlines in a
 //! record one is its last byte, or it has none: a record is whole lines, or a piece of one. Offsets count
@@ -13,13 +14,13 @@ use nex_sandbox::jail::Wall;
 use serde::{Deserialize, Serialize};
 
 /// The socket, in the workload's folder; bound relative to it, since such paths are short.
-pub const SOCKET: &str = "s";
+pub const SOCKET: &str = "shim.s";
 /// [`Running`], written by rename.
 pub const SHIM_FILE: &str = "shim.json";
 /// [`End`], written by rename after the spool is complete; the shim ends then.
 pub const END_FILE: &str = "end.json";
 /// The spool's folder.
-pub const SPOOL_FOLDER: &str = "spool";
+pub const SPOOL_FOLDER: &str = "shim.spool";
 
 /// What a nexlet that did not start the shim must know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

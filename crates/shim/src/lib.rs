@@ -6,8 +6,8 @@
 //! ```text
 //! nexlet ── stdin: one Order, as JSON, to its end ──────► shim (forks twice: it leaves the nexlet's tree)
 //! nexlet ◄─ stdout: one Answer, as JSON, then closed ──── shim
-//! nexlet ◄─ socket `s`: lines of words, versioned ──────► shim
-//! disk:     shim.json · spool/<offset> · at the end end.json, and the shim is gone
+//! nexlet ◄─ socket:     lines of words, versioned ──────► shim
+//! disk:     shim.json · shim.spool/<offset> · at the end end.json, and the shim is gone
 //! ```
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -116,7 +116,11 @@ int main(int argc, char **argv) {
   }
   if (!strcmp(what, "attack")) { attack(atoi(argv[2])); return 0; }
   if (!strcmp(what, "eat")) {
-    for (;;) { char *block = malloc(1 << 20); if (block) memset(block, 1, 1 << 20); }
+    for (;;) {
+      char *block = malloc(1 << 20);
+      if (!block) return 12;
+      memset(block, 1, 1 << 20);
+    }
   }
   if (!strcmp(what, "speak")) { speak(argc, argv); wait_for_ever(); }
   if (!strcmp(what, "listen")) {

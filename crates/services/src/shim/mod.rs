@@ -13,7 +13,7 @@ mod link;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nex_sandbox::{kill_tree, processes_with};
 use nex_shim::{END_FILE, End, Running, SHIM_FILE, SOCKET, SPOOL_FOLDER};
@@ -21,13 +21,13 @@ use nex_shim::{END_FILE, End, Running, SHIM_FILE, SOCKET, SPOOL_FOLDER};
 pub(crate) use launch::{LaunchError, Launcher};
 pub(crate) use link::{Heard, Link};
 
-use crate::programs::{marker, shim_marker};
+use crate::programs::{group_of, marker, shim_marker};
 
 /// What a shim that was killed left is killed within this.
 const KILL_BOUND: Duration = Duration::from_secs(5);
 
-/// A shim that hangs up on us this often is not worth more.
-const ATTEMPTS: u32 = 20;
+/// A shim that does not answer for so long is not worth more.
+const BOUND: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How a workload's last run stands.
@@ -43,14 +43,20 @@ pub(crate) enum Found {
 
 /// Looks, and connects. A shim that is about to end is waited for.
 pub(crate) async fn find(folder: &Path, id: &str) -> Found {
-    for _ in 0..ATTEMPTS {
+    let deadline = Instant::now() + BOUND;
+    while Instant::now() < deadline {
         let path = folder.to_owned();
         let read = tokio::task::spawn_blocking(move || (end(&path), running(&path))).await;
         // In this order: a shim that told the end may not be gone yet.
         let running = match read {
             Ok((Some(end), _)) => return Found::Ended(end),
             Ok((None, Some(running))) if running.shim.is_alive() => running,
-            _ => return Found::Lost,
+            // It may have told between the two looks.
+            _ => {
+                let path = folder.to_owned();
+                let end = tokio::task::spawn_blocking(move || end(&path)).await;
+                return end.ok().flatten().map_or(Found::Lost, Found::Ended);
+            }
         };
         match Link::connect(folder).await {
             Ok(link) => return Found::Runs(link, running),
@@ -93,13 +99,13 @@ pub(crate) fn end_left(folder: &Path, id: &str) -> io::Result<()> {
             tracing::warn!(workload.id = id, ?left, "ended what was left of a run");
         }
     }
-    let Some(running) = running(folder) else { return Ok(()) };
-    for process in [&running.shim, &running.program] {
+    let running = running(folder);
+    for process in running.iter().flat_map(|running| [&running.shim, &running.program]) {
         if process.is_alive() {
             kill_tree(process.pid, Some(&of_program), KILL_BOUND);
         }
     }
-    nex_sandbox::jail::sweep_group(&running.group)
+    nex_sandbox::jail::sweep_group(&group_of(id))
 }
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {

@@ -308,9 +308,10 @@ impl Life {
             self.spool.shrink();
             let _no_room = folder::write(END_FILE, &end);
         }
+        // Before anybody hears of the end: the next run's shim makes files of the same names.
+        folder::clear();
         self.connections.say_to_all(&FromShim::Grown(end.spool_end));
         self.connections.say_to_all(&FromShim::Ended);
-        folder::clear();
     }
 }
 

@@ -83,7 +83,7 @@ fn a_killed_shim_takes_its_box_along() {
         serde_json::from_slice(&fs::read(boxed.file(SHIM_FILE)).unwrap()).unwrap();
     kill(running.shim.pid);
     eventually("an empty box", || boxed.processes().is_empty().then_some(()));
-    fs::remove_file(boxed.file("s")).unwrap();
+    fs::remove_file(boxed.file("shim.s")).unwrap();
 }
 
 /// Reads to the end of the other half, and then answers.

@@ -28,7 +28,7 @@ fn nothing_is_left_but_the_end_and_the_spool() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["end.json", "spool"]);
+    assert_eq!(names, ["end.json", "shim.spool"]);
     assert!(program.processes().is_empty());
 }
 
@@ -75,7 +75,7 @@ fn a_killed_shim_takes_its_program_along() {
     eventually("no program", || (!running.program.is_alive()).then_some(()));
     assert!(!program.file("end.json").exists());
     // What it could not remove itself.
-    fs::remove_file(program.file("s")).unwrap();
+    fs::remove_file(program.file("shim.s")).unwrap();
 }
 
 #[test]
