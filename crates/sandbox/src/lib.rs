@@ -43,7 +43,7 @@ pub use identity::ProcessIdentity;
 #[cfg(feature = "lockdown")]
 pub use lockdown::{Landlock, Lockdown, LockdownError, Walls};
 #[cfg(feature = "tasks")]
-pub use program::{Child, Exit, Output, Program, Spawner};
+pub use program::{Child, Exit, Output, Program};
 pub use replace::replace_self;
 #[cfg(feature = "tasks")]
 pub use tasks::{OnFailure, Tasks};

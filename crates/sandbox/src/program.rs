@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::{mpsc, oneshot};
 
 use crate::{Marker, tree};
 
@@ -45,8 +44,6 @@ pub struct Program {
     pub output: Output,
     /// Whether standard input is a pipe that the parent writes; else it is empty.
     pub takes_input: bool,
-    /// Whether the kernel kills it when the thread that spawned it ends (see [`Spawner`]).
-    pub dies_with_spawner: bool,
 }
 
 impl Program {
@@ -60,7 +57,6 @@ impl Program {
             directory: None,
             output: Output::Pipes,
             takes_input: false,
-            dies_with_spawner: false,
         }
     }
 
@@ -78,12 +74,11 @@ impl Program {
         let (stdout, stderr) = self.output.open()?;
         let stdin = if self.takes_input { Stdio::piped() } else { Stdio::null() };
         command.stdin(stdin).stdout(stdout).stderr(stderr);
-        let dies_with_spawner = self.dies_with_spawner;
-        // SAFETY: between fork and exec only async-signal-safe calls are allowed: setsid, sigaction and
-        // prctl are plain system calls, nothing is allocated, and errno is turned into an io::Error
+        // SAFETY: between fork and exec only async-signal-safe calls are allowed: setsid and
+        // sigaction are plain system calls, nothing is allocated, and errno is turned into an io::Error
         // without allocating. There is no safe interface to either before exec.
         unsafe {
-            command.pre_exec(move || {
+            command.pre_exec(|| {
                 // A session of its own, so that a terminal's Ctrl-C reaches only its owner, and so
                 // that its process group can be signalled as a whole.
                 nix::unistd::setsid()?;
@@ -91,9 +86,6 @@ impl Program {
                 // that inherits that cannot be asked to stop by them.
                 for asking in ASKING {
                     signal(asking, SigHandler::SigDfl)?;
-                }
-                if dies_with_spawner {
-                    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
                 }
                 Ok(())
             });
@@ -197,44 +189,6 @@ impl Child {
     }
 }
 
-/// A thread that spawns programs and lives until this is dropped: the parent-death signal follows
-/// the thread that forked, so workers of a runtime, which come and go, must not fork.
-#[derive(Debug)]
-pub struct Spawner {
-    requests: mpsc::Sender<(Program, oneshot::Sender<io::Result<Child>>)>,
-}
-
-impl Spawner {
-    /// Starts the thread; call within the runtime that shall watch the children.
-    ///
-    /// # Errors
-    /// When the kernel gives no thread.
-    pub fn start() -> io::Result<Self> {
-        let runtime = tokio::runtime::Handle::current();
-        // One request in flight per caller; a full channel makes callers wait for earlier spawns.
-        let (requests, mut inbox) =
-            mpsc::channel::<(Program, oneshot::Sender<io::Result<Child>>)>(16);
-        std::thread::Builder::new().name("spawner".to_owned()).spawn(move || {
-            let _guard = runtime.enter();
-            while let Some((program, answer)) = inbox.blocking_recv() {
-                let _caller_left = answer.send(program.spawn());
-            }
-        })?;
-        Ok(Self { requests })
-    }
-
-    /// Spawns `program` from the thread.
-    ///
-    /// # Errors
-    /// As [`Program::spawn`], or when the thread has ended.
-    pub async fn spawn(&self, program: Program) -> io::Result<Child> {
-        let (answer, child) = oneshot::channel();
-        let ended = |_| io::Error::other("the spawner thread has ended");
-        self.requests.send((program, answer)).await.map_err(|_| ended(()))?;
-        child.await.map_err(|_| ended(()))?
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
@@ -295,14 +249,5 @@ mod tests {
         let exit = child.stop(Signal::SIGTERM, grace, Some(marker.clone())).await.unwrap();
         assert_eq!(exit, Exit::Signal(9));
         assert!(tree::processes_with(&marker).is_empty());
-    }
-
-    #[tokio::test]
-    async fn the_spawner_s_children_die_with_it() {
-        let spawner = Spawner::start().unwrap();
-        let program = Program { dies_with_spawner: true, ..shell("while :; do sleep 60; done") };
-        let mut child = spawner.spawn(program).await.unwrap();
-        drop(spawner);
-        assert_eq!(child.wait().await.unwrap(), Exit::Signal(9));
     }
 }
