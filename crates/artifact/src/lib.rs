@@ -18,6 +18,7 @@ pub mod fuzz;
 mod image;
 mod intake;
 pub mod options;
+pub mod outbound;
 mod outgoing;
 mod prune;
 pub mod reference;

@@ -1,12 +1,10 @@
-//! Hosts whose addresses may be private, and names that become addresses.
+//! Hosts whose addresses may be private.
 //!
-//! Owns: the list of the node, and the resolver that leaves out what is not public. Never: connects.
+//! Owns: the list of the node, and the words for those that are not on it. Never: connects.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::IpAddr;
 
-use nex_types::is_public;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use crate::outbound::{NamedHosts, plain};
 
 /// Hosts that may have private addresses, by their own names.
 #[derive(Debug, Default)]
@@ -26,10 +24,11 @@ impl AllowedHosts {
             None => Ok(Self(entries.iter().map(|entry| plain(entry)).collect())),
         }
     }
+}
 
-    pub(crate) fn names(&self, host: &str) -> bool {
-        let host = plain(host);
-        self.0.contains(&host)
+impl NamedHosts for AllowedHosts {
+    fn names(&self, host: &str) -> bool {
+        self.0.contains(&plain(host))
     }
 }
 
@@ -37,43 +36,6 @@ impl AllowedHosts {
 pub(crate) fn is_loopback_name(host: &str) -> bool {
     let host = plain(host);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Names mean the same in capitals, with a dot at the end, and addresses with brackets.
-fn plain(host: &str) -> String {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    host.parse::<IpAddr>().map_or(host, |address| address.to_string())
-}
-
-/// Resolves a name once; what it gives is what is connected to.
-pub(crate) struct Resolver {
-    pub(crate) allow: Arc<AllowedHosts>,
-}
-
-/// A name that has no address which may be asked.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Refused(String);
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let host = name.as_str().to_owned();
-        let may_be_private = self.allow.names(&host);
-        Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let usable: Vec<SocketAddr> = found
-                .iter()
-                .copied()
-                .filter(|address| may_be_private || is_public(address.ip()))
-                .collect();
-            if usable.is_empty() && !found.is_empty() {
-                return Err(Box::new(Refused(not_public(&host))) as Box<_>);
-            }
-            Ok(Box::new(usable.into_iter()) as Addrs)
-        })
-    }
 }
 
 /// One sentence, with what to change.

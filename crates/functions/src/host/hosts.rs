@@ -2,7 +2,9 @@
 //!
 //! Owns: the allow list. Never: connects, or decides what a public address is (`nex_types::is_public`).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
+
+use nex_artifact::outbound::{NamedHosts, plain};
 
 /// Hosts that a workload may reach.
 #[derive(Debug, Clone, Default)]
@@ -54,9 +56,11 @@ impl HostList {
             is_host && has_port(allowed)
         })
     }
+}
 
+impl NamedHosts for HostList {
     /// Whether the host is listed by its own name, so that it may have any address.
-    pub(crate) fn names(&self, host: &str) -> bool {
+    fn names(&self, host: &str) -> bool {
         let host = plain(host);
         self.0.iter().any(|allowed| allowed.host == HostPattern::Exactly(host.clone()))
     }
@@ -103,14 +107,6 @@ fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
 fn is_name(text: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !text.is_empty() && text.len() <= 253 && text.chars().all(is_letter) && !text.starts_with('.')
-}
-
-/// Names mean the same in capitals, with a dot at the end, and addresses with brackets.
-fn plain(host: &str) -> String {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    // Addresses have several spellings.
-    host.parse::<IpAddr>().map_or(host, |address| address.to_string())
 }
 
 #[cfg(test)]

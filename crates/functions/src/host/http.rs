@@ -1,18 +1,14 @@
 //! The HTTP service: requests to the hosts that are allowed.
 //!
-//! Owns: the allow list, protection of addresses (checked after name resolution and again after each
-//! redirect), and bounds. Never: reaches a private, link-local or loopback address that is not listed, or
-//! goes on without a verified certificate.
+//! Owns: the allow list, redirects, and bounds; `nex_artifact::outbound` keeps requests off addresses that are
+//! not listed. Never: asks a host that is not on the list.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use nex_types::is_public;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use nex_artifact::outbound::{self, NamedHosts, NotPublic, Outbound, host_of, redirect_of};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
@@ -21,7 +17,6 @@ use super::hosts::HostList;
 use super::places::{Place, Places, REQUESTS};
 use super::scope::shown;
 
-const CONNECT_BOUND: Duration = Duration::from_secs(10);
 /// Headers of a request or a response.
 const MOST_HEADERS: usize = 200;
 const MOST_HEADER_BYTES: usize = 64 * 1024;
@@ -48,8 +43,7 @@ pub type Body = BoxStream<'static, Result<Bytes, HostError>>;
 #[derive(Debug)]
 pub struct Http {
     allow: Arc<HostList>,
-    /// Made when it is first needed.
-    client: OnceLock<Result<reqwest::Client, String>>,
+    outbound: Outbound,
     requests: Places,
 }
 
@@ -82,7 +76,10 @@ enum Payload {
 
 impl Http {
     pub(crate) fn new(allow: HostList) -> Self {
-        Self { allow: Arc::new(allow), client: OnceLock::new(), requests: Places::new(REQUESTS) }
+        let allow = Arc::new(allow);
+        let named = Arc::clone(&allow) as Arc<dyn NamedHosts>;
+        let outbound = Outbound::new(named, Vec::new());
+        Self { allow, outbound, requests: Places::new(REQUESTS) }
     }
 
     /// Sends; returns when the head of the response is there. A redirect that asks for the body again
@@ -136,16 +133,16 @@ impl Http {
         headers: &HeaderMap,
         body: Option<reqwest::Body>,
     ) -> Result<reqwest::Response, HostError> {
-        let mut request =
-            self.client()?.request(method.clone(), url.clone()).headers(headers.clone());
+        let client = self
+            .outbound
+            .client()
+            .map_err(|error| HostError::Failed(format!("http cannot be used here: {error}")))?;
+        let mut request = client.request(method.clone(), url.clone()).headers(headers.clone());
         if let Some(body) = body {
             request = request.body(body);
         }
         let response = request.send().await.map_err(|error| failed(url, &error))?;
-        // Whatever resolved the name: what answered is what counts.
-        if let Some(address) = response.remote_addr() {
-            self.permit_address(url, address.ip())?;
-        }
+        self.outbound.permit_answer(url, &response).map_err(refused)?;
         Ok(response)
     }
 
@@ -165,38 +162,7 @@ impl Http {
                 "host {host}:{port} is not in host_services.http.allow of the start request"
             )));
         }
-        match host.trim_start_matches('[').trim_end_matches(']').parse() {
-            Ok(address) => self.permit_address(url, address),
-            Err(_) => Ok(()),
-        }
-    }
-
-    fn permit_address(&self, url: &Url, address: IpAddr) -> Result<(), HostError> {
-        let host = url.host_str().unwrap_or_default();
-        if is_public(address) || self.allow.names(host) {
-            return Ok(());
-        }
-        Err(not_public(host))
-    }
-
-    fn client(&self) -> Result<&reqwest::Client, HostError> {
-        let made = self.client.get_or_init(|| {
-            // Others in this process may have chosen one before; both are the same.
-            let _already_there = rustls::crypto::ring::default_provider().install_default();
-            reqwest::Client::builder()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .connect_timeout(CONNECT_BOUND)
-                .pool_max_idle_per_host(1)
-                .pool_idle_timeout(Duration::from_secs(30))
-                .user_agent(concat!("nex/", env!("CARGO_PKG_VERSION")))
-                .dns_resolver(Resolver { allow: Arc::clone(&self.allow) })
-                .build()
-                .map_err(|error| chain(&error))
-        });
-        made.as_ref()
-            .map_err(|error| HostError::Failed(format!("http cannot be used here: {error}")))
+        self.outbound.permit(url).map_err(refused)
     }
 }
 
@@ -217,39 +183,6 @@ impl Payload {
             )),
         }
     }
-}
-
-/// Resolves names, and leaves out addresses that the workload may not reach.
-struct Resolver {
-    allow: Arc<HostList>,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let host = name.as_str().to_owned();
-        let may_be_private = self.allow.names(&host);
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-            let (mut usable, mut n_found) = (Vec::<SocketAddr>::new(), 0);
-            for address in found {
-                n_found += 1;
-                if may_be_private || is_public(address.ip()) {
-                    usable.push(address);
-                }
-            }
-            if usable.is_empty() && n_found > 0 {
-                return Err(Box::new(not_public(&host)) as Box<dyn std::error::Error + Send + Sync>);
-            }
-            Ok(Box::new(usable.into_iter()) as Addrs)
-        })
-    }
-}
-
-fn not_public(host: &str) -> HostError {
-    HostError::Denied(format!(
-        "host {host} has an address of a private network or of this machine; \
-         list it by its own name in host_services.http.allow if that is meant"
-    ))
 }
 
 fn to_method(method: &str) -> Result<Method, HostError> {
@@ -276,14 +209,6 @@ fn to_headers(pairs: &[(String, String)]) -> Result<HeaderMap, HostError> {
         }
     }
     Ok(headers)
-}
-
-fn redirect_of(response: &reqwest::Response, url: &Url) -> Option<Url> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let target = response.headers().get(header::LOCATION)?.to_str().ok()?;
-    url.join(target).ok()
 }
 
 /// As browsers do it: 303 always, 301 and 302 for POST.
@@ -317,29 +242,19 @@ fn to_response(response: reqwest::Response, place: Place) -> Result<Response, Ho
 
 /// A refusal of the resolver stays one; the rest says what and where, without what a URL may hide.
 fn failed(url: &Url, error: &reqwest::Error) -> HostError {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if let Some(refused) = error.downcast_ref::<HostError>() {
-            return refused.clone();
-        }
-        source = error.source();
+    if let Some(refusal) = outbound::refusal(error) {
+        return refused(refusal.clone());
     }
-    let host = url.host_str().unwrap_or_default();
-    HostError::Failed(format!("request to {host} failed: {}", chain(error)))
+    let causes = outbound::causes(error).unwrap_or_else(|| "it did not end well".to_owned());
+    HostError::Failed(format!("request to {} failed: {causes}", host_of(url)))
 }
 
-/// An error and its causes, without the URL, which may have credentials in it.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    if text.is_empty() { "it did not end well".to_owned() } else { text }
+/// With what to change.
+fn refused(NotPublic(host): NotPublic) -> HostError {
+    HostError::Denied(format!(
+        "host {host} has an address of a private network or of this machine; \
+         list it by its own name in host_services.http.allow if that is meant"
+    ))
 }
 
 impl std::fmt::Debug for Request {
