@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use nex_api::workload::WorkloadSummary;
+use nex_api::workload::{WorkloadState, WorkloadSummary};
 use nex_bus::kv::Bucket;
 
 use crate::{Client, Error, Fleet, view};
@@ -20,6 +20,8 @@ pub struct Copies {
     pub here: Vec<WorkloadSummary>,
     /// On nodes that do not, as the view has them.
     pub away: Vec<WorkloadSummary>,
+    /// Those that have ended, and are shown for a while: no copies any more.
+    pub finished: Vec<WorkloadSummary>,
 }
 
 impl Client {
@@ -45,7 +47,8 @@ impl Client {
         let here: Vec<WorkloadSummary> = here?.into_iter().filter(is_copy).collect();
         let is_elsewhere = |w: &WorkloadSummary| here.iter().all(|copy| copy.id != w.id);
         let away = ended.into_iter().chain(listed).filter(is_copy).filter(is_elsewhere).collect();
-        Ok(Copies { here, away })
+        let (finished, here) = here.into_iter().partition(has_ended);
+        Ok(Copies { here, away, finished })
     }
 
     /// Workloads that cannot be asked to stop, of this client's own namespace: their nodes do not answer,
@@ -102,4 +105,8 @@ impl Client {
         listed.retain(|w| view::node_of(w).is_some_and(|id| !fleet.answers(id)));
         listed
     }
+}
+
+fn has_ended(workload: &WorkloadSummary) -> bool {
+    matches!(workload.workload_state, WorkloadState::Stopped | WorkloadState::Error)
 }

@@ -121,7 +121,8 @@ async fn plan(
     wishes: Vec<Wish>,
 ) -> Result<Vec<Planned>, CliError> {
     let (fleet, state_dir) = (client.fleet().await?, globals.state_dir());
-    let has_jetstream = client.leases().await?.is_some();
+    // Not by asking for leases: that makes their bucket, and a plan changes nothing.
+    let has_jetstream = nex_bus::streams::has_jetstream(client.nats()).await;
     let mut plan = Vec::new();
     for wish in wishes {
         let change = wish.foresee(client, &fleet, &state_dir, has_jetstream).await?;

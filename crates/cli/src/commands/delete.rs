@@ -36,10 +36,11 @@ pub(crate) async fn run(globals: Globals, args: DeleteArgs) -> Result<(), CliErr
     for nexfile in &nexfiles {
         let name = nexfile.workload_name()?;
         let found = client.copies(&fleet, name.as_str()).await?;
-        let n_copies = found.here.len() + found.away.len();
+        let n_copies = found.here.len() + found.away.len() + found.finished.len();
         lines.push((name, n_copies));
         n_running += usize::from(n_copies > 0);
         here.extend(found.here);
+        here.extend(found.finished);
         away.extend(found.away);
     }
     if !globals.json {

@@ -61,6 +61,8 @@ async fn j22_a_job_that_fails_is_shown_with_its_code_and_its_last_output() {
         if ended && list.len() == 1 { Ok(()) } else { Err(list) }
     })
     .await;
+    // It is no copy that could be scaled.
+    assert_eq!(world.nex.run(&["scale", "prog", "2"]).await.code, 4);
     // Run again, it takes the place of the one that ended.
     world.nex.ok(&["run", program, "--job", "--", "job"]).await;
     events.line(SOON, |line| line.contains("WORKLOADSTOPPED")).await.unwrap();

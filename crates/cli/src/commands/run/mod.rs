@@ -39,7 +39,8 @@ pub(crate) use wish::{Change, Wish};
 ///   nex run ./echo-service GREETING=hello --memory 64MiB --health nats:echo
 ///   nex run ./import --job --retries 3 --timeout 10m
 ///   nex run ./project            a folder with a Nexfile
-#[derive(Debug, Args)]
+// The default is a line with nothing typed, as a Nexfile's workload begins: none has a default of clap's.
+#[derive(Debug, Default, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RunArgs {
     /// The file to deploy, a Nexfile (*.yaml), or a folder with one [default: the current folder]

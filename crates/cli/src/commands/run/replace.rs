@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use nex_api::workload::{StartWorkloadRequest, WorkloadState, WorkloadSummary, fact};
+use nex_api::workload::{StartWorkloadRequest, WorkloadSummary, fact};
 use nex_client::{Client, Copies, Error, Fleet};
 use nex_policy::placement::{Copy, plan};
 use nex_types::Tags;
@@ -33,6 +33,16 @@ pub(super) enum Wanted {
     Exactly(usize),
     /// So many more, beside what runs.
     More(usize),
+}
+
+impl Wanted {
+    /// None when it depends on what runs.
+    pub(super) fn total(self) -> Option<usize> {
+        match self {
+            Self::Exactly(n) => Some(n),
+            Self::AsManyAsNow | Self::More(_) => None,
+        }
+    }
 }
 
 /// What `replace` did.
@@ -93,20 +103,14 @@ async fn exchange(
     let fleet = client.fleet().await?;
     let found = client.copies(&fleet, &request.name).await?;
     let version = digest::of(request).unwrap_or_default();
-    let total = match wanted {
-        Wanted::Exactly(n) => Some(n),
-        Wanted::AsManyAsNow | Wanted::More(_) => None,
-    };
-    // What has ended is only shown still: it is no copy, and goes from the list when there is a new one.
-    let (finished, here) = found.here.into_iter().partition(has_ended);
-    let found = Copies { here, away: found.away };
-    let plan = plan(&copies(&found), version, total);
+    let plan = plan(&copies(&found), version, wanted.total());
     if let (true, true, Some(first)) =
         (plan.start.is_empty(), plan.stop.is_empty(), found.here.first())
     {
         return Ok(Done::AlreadyRunning(first.clone()));
     }
-    let mut old: Vec<WorkloadSummary> = finished;
+    // What has ended goes from the lists when there is a new one.
+    let mut old: Vec<WorkloadSummary> = found.finished;
     old.extend(found.here.iter().filter(|w| plan.stop.contains(&w.id)).cloned());
     if owns_ports(request) {
         stop_all(client, &old).await?;
@@ -117,10 +121,6 @@ async fn exchange(
     }
     bury(client, &found.away).await?;
     Ok(Done::Changed { placed, n_stopped: old.len(), n_buried: found.away.len() })
-}
-
-fn has_ended(workload: &WorkloadSummary) -> bool {
-    matches!(workload.workload_state, WorkloadState::Stopped | WorkloadState::Error)
 }
 
 /// Copies as the plan sees them: those that cannot be reached are of no version and on no node.

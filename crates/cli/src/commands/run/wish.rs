@@ -7,10 +7,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use clap::{Args, Command};
-use nex_api::workload::{StartWorkloadRequest, WorkloadState, WorkloadSummary, fact};
+use nex_api::workload::{StartWorkloadRequest, WorkloadSummary, fact};
 use nex_artifact::{Uploaded, foresee, foresee_inline};
-use nex_client::{Client, Copies, Fleet};
+use nex_client::{Client, Fleet};
 use nex_policy::placement::plan;
 use nex_types::{Tags, WorkloadName};
 use serde_json::{Map, Value};
@@ -67,7 +66,7 @@ impl Wish {
             let wanted = copies.map_or(Wanted::AsManyAsNow, Wanted::Exactly);
             return Ok(Self { name, tags, wanted, artifact: Artifact::There(request) });
         }
-        let args = prepare::let_it_say(untyped(), nexfile)?;
+        let args = prepare::let_it_say(RunArgs::default(), nexfile)?;
         let (bytes, kind) = prepare::read(&args)?;
         prepare::check(&args, kind)?;
         let (tags, wanted) = (parse_tags(&args.tags)?, wanted(&args));
@@ -104,18 +103,11 @@ impl Wish {
         };
         let request = self.request(client, state_dir, foreseen.as_ref())?;
         let found = client.copies(fleet, self.name.as_str()).await?;
-        let found = Copies {
-            here: found.here.into_iter().filter(|w| !has_ended(w)).collect(),
-            away: found.away,
-        };
         if found.here.is_empty() && found.away.is_empty() {
             return Ok(Change::Create);
         }
         let version = digest::of(&request).unwrap_or_default();
-        let total = match self.wanted {
-            Wanted::Exactly(n) => Some(n),
-            Wanted::AsManyAsNow | Wanted::More(_) => None,
-        };
+        let total = self.wanted.total();
         let plan = plan(&copies(&found), version, total);
         if plan.start.is_empty() && plan.stop.is_empty() {
             return Ok(Change::Same);
@@ -225,18 +217,6 @@ impl Fulfilled {
     }
 }
 
-/// `nex run` with nothing typed.
-fn untyped() -> RunArgs {
-    let matches = RunArgs::augment_args(Command::new("run")).get_matches_from(["run"]);
-    let args = <RunArgs as clap::FromArgMatches>::from_arg_matches(&matches);
-    args.expect("no argument of nex run must be given")
-}
-
-/// What has ended is only shown still.
-fn has_ended(workload: &WorkloadSummary) -> bool {
-    matches!(workload.workload_state, WorkloadState::Stopped | WorkloadState::Error)
-}
-
 /// Names of the keys whose values differ; within objects one level deep. Values are not told: they may
 /// be secret.
 fn differing(old: &StartWorkloadRequest, new: &StartWorkloadRequest) -> Vec<String> {
@@ -303,11 +283,5 @@ mod tests {
         assert!(
             differing(&request(Lifecycle::Job, &new), &request(Lifecycle::Job, &new)).is_empty()
         );
-    }
-
-    #[test]
-    fn nothing_of_nex_run_must_be_typed() {
-        let args = untyped();
-        assert!(args.file.is_none() && args.copies.is_none() && !args.job);
     }
 }
