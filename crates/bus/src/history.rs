@@ -169,6 +169,7 @@ pub struct Reader {
     /// How many were still to come after the one that was read last.
     n_left: u64,
     is_whole: bool,
+    is_cut: bool,
 }
 
 impl std::fmt::Debug for Reader {
@@ -205,6 +206,7 @@ impl Reader {
                 last: state.last_sequence,
                 n_left,
                 is_whole: is_whole(&state, begin),
+                is_cut: false,
             })
         };
         tokio::time::timeout(BOUND, opening).await.unwrap_or(Err(HistoryError::NoJetStream))
@@ -214,6 +216,12 @@ impl Reader {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.is_whole
+    }
+
+    /// Whether the past stopped before its end: it stalled, or what was left had been removed.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The next message of those that were there when reading began; none when that was all.
@@ -232,6 +240,7 @@ impl Reader {
             }
             None => {
                 self.n_left = 0;
+                self.is_cut = true;
                 None
             }
         }

@@ -82,17 +82,7 @@ impl<T> std::fmt::Debug for History<T> {
     }
 }
 
-#[expect(private_bounds, reason = "what can stand in a history is told by its two constructors")]
-impl<T: Feed> History<T> {
-    pub(crate) fn new(
-        sources: Vec<Source<T>>,
-        live: Vec<Subscriber>,
-        missing: Option<HistoryError>,
-    ) -> Self {
-        let is_whole = sources.iter().all(|source| source.reader.is_whole());
-        Self { sources, sorted: BTreeMap::new(), n_read: 0, live, present: None, missing, is_whole }
-    }
-
+impl<T> History<T> {
     /// Why nothing is kept, or not of all.
     #[must_use]
     pub fn missing(&self) -> Option<&HistoryError> {
@@ -109,6 +99,24 @@ impl<T: Feed> History<T> {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.is_whole
+    }
+
+    /// Whether reading its past stopped before its end.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.sources.iter().any(|source| source.reader.is_cut())
+    }
+}
+
+#[expect(private_bounds, reason = "what can stand in a history is told by its two constructors")]
+impl<T: Feed> History<T> {
+    pub(crate) fn new(
+        sources: Vec<Source<T>>,
+        live: Vec<Subscriber>,
+        missing: Option<HistoryError>,
+    ) -> Self {
+        let is_whole = sources.iter().all(|source| source.reader.is_whole());
+        Self { sources, sorted: BTreeMap::new(), n_read: 0, live, present: None, missing, is_whole }
     }
 
     /// The next of what was kept when it was opened, by time; none when that was all.

@@ -9,13 +9,10 @@ use clap::Args;
 use nex_client::{Begin, Client, EventLine, History};
 use serde_json::{Value, json};
 
-use super::logs::{Form, form, nothing_kept, since};
+use super::logs::{Form, TAIL, form, keep_last, nothing_kept, since, tell_gaps};
 use crate::args::Globals;
 use crate::error::CliError;
 use crate::ui;
-
-/// Events that are shown when nothing else was asked for.
-const TAIL: usize = 100;
 
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
@@ -80,6 +77,7 @@ async fn with_past(client: &Client, args: &EventsArgs, form: Form) -> Result<(),
         ui::note(format_args!("{}; what comes from now on is shown", error.message));
     }
     let past = past(&mut history, args).await;
+    tell_gaps(&history, "events");
     if form == Form::Json {
         ui::json(&past.iter().map(document).collect::<Vec<_>>());
     } else if !past.iter().all(|event| show(event, form)) {
@@ -106,10 +104,7 @@ async fn past(history: &mut History<EventLine>, args: &EventsArgs) -> VecDeque<E
     let mut past = VecDeque::new();
     while let Some(event) = history.past().await {
         if args.wants(&event) {
-            past.push_back(event);
-            if past.len() > most {
-                past.pop_front();
-            }
+            keep_last(&mut past, event, most);
         }
     }
     past

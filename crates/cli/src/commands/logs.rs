@@ -18,8 +18,8 @@ use crate::args::Globals;
 use crate::error::{CliError, Kind};
 use crate::ui;
 
-/// Lines that are shown when nothing else was asked for.
-const TAIL: usize = 100;
+/// Lines or events that are shown when nothing else was asked for.
+pub(crate) const TAIL: usize = 100;
 /// Messages among which the last lines are looked for, before more of them are read.
 const WINDOWS: [u64; 3] = [2_000, 50_000, u64::MAX];
 /// Lines of workloads whose name is not known yet that are kept until it is; more are not shown.
@@ -94,6 +94,26 @@ pub(crate) fn since(duration: Duration) -> Begin {
     let nanos = i128::try_from(duration.as_nanos()).unwrap_or_default();
     let now = Time::now().since(Time::from_unix_nanos(0)).as_nanos();
     Begin::At(Time::from_unix_nanos(i128::try_from(now).unwrap_or_default() - nanos))
+}
+
+/// Adds to a tail of at most so many.
+pub(crate) fn keep_last<T>(tail: &mut VecDeque<T>, newest: T, most: usize) {
+    tail.push_back(newest);
+    if tail.len() > most {
+        tail.pop_front();
+    }
+}
+
+/// What is kept is not shown in full, and why.
+pub(crate) fn tell_gaps<T>(history: &History<T>, what: &str) {
+    if let Some(why) = history.missing().filter(|_| history.is_kept()) {
+        ui::note(format_args!("not all {what} that are kept can be read: {why}"));
+    }
+    if history.is_cut() {
+        ui::note(format_args!(
+            "{what} may be missing: reading what is kept stopped before its end"
+        ));
+    }
 }
 
 /// Why nothing can be shown but what comes.
@@ -172,12 +192,7 @@ async fn past(
             match tail {
                 None if shown.show(&record) => n_shown += 1,
                 None => return Ok(None),
-                Some(most) => {
-                    lines.push_back(record);
-                    if lines.len() > most {
-                        lines.pop_front();
-                    }
-                }
+                Some(most) => keep_last(&mut lines, record, most),
             }
         }
         let is_enough = tail.is_none_or(|most| lines.len() >= most) || history.is_whole();
@@ -187,6 +202,7 @@ async fn past(
         }
     }
     let Some((history, lines)) = last else { return Ok(None) };
+    tell_gaps(&history, "logs");
     n_shown += lines.len();
     if !lines.iter().all(|record| shown.show(record)) {
         return Ok(None);

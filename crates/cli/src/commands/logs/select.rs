@@ -107,17 +107,17 @@ impl Selection {
 
 /// A node's id by its name; what is no node's name may be the id of one that is gone.
 async fn node_id(client: &Client, address: &str) -> String {
-    let nodes = client.nodes(&Tags::new()).await.unwrap_or_default();
+    let nodes = client.nodes(&Tags::new()).await.unwrap_or_else(|error| {
+        ui::note(format_args!("the nodes cannot be listed, {address} is taken for an id: {error}"));
+        Vec::new()
+    });
     find::node(&nodes, address).map_or_else(|| address.to_owned(), |node| node.node_id.clone())
 }
 
 /// The beginning of several ids stands for none of them, as everywhere.
 fn ambiguous(target: &str, names: &Names) -> Result<(), CliError> {
     match names.n_beginning_with(target) {
-        n if n > 1 => {
-            Err(CliError::new(Kind::NotFound, format!("{target} is the beginning of {n} ids"))
-                .hint("type more of it; see: nex ls"))
-        }
+        n if n > 1 => Err(find::ambiguous(target, n)),
         _ => Ok(()),
     }
 }
