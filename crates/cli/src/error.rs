@@ -41,11 +41,20 @@ pub(crate) struct CliError {
     pub(crate) detail: Option<String>,
     pub(crate) hint: Option<String>,
     pub(crate) code: Option<String>,
+    /// Whether the message names what was probably meant.
+    pub(crate) has_guess: bool,
 }
 
 impl CliError {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), detail: None, hint: None, code: None }
+        Self {
+            kind,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            code: None,
+            has_guess: false,
+        }
     }
 
     pub(crate) fn other(message: impl Into<String>) -> Self {

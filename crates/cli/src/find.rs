@@ -53,8 +53,11 @@ pub(crate) fn existing_node<'a>(
 /// That there is no such node.
 pub(crate) fn node_not_found(nodes: &[NodePingResponse], address: &str) -> CliError {
     let names = nodes.iter().filter_map(|node| node.tags.get("nex.node")).map(String::as_str);
-    let message = format!("node not found: {address}{}", did_you_mean(address, names));
-    CliError::new(Kind::NotFound, message).hint("see which are there: nex nodes")
+    let nearest = did_you_mean(address, names);
+    let message = format!("node not found: {address}{nearest}");
+    let has_guess = !nearest.is_empty();
+    CliError { has_guess, ..CliError::new(Kind::NotFound, message) }
+        .hint("see which are there: nex nodes")
 }
 
 fn choose(address: &str, all: Vec<WorkloadSummary>) -> Result<Vec<WorkloadSummary>, CliError> {
@@ -67,9 +70,14 @@ fn choose(address: &str, all: Vec<WorkloadSummary>) -> Result<Vec<WorkloadSummar
     match by_prefix.len() {
         0 => Err(CliError::new(Kind::NotFound, "")),
         1 => Ok(by_prefix),
-        n => Err(CliError::new(Kind::NotFound, format!("{address} is the beginning of {n} ids"))
-            .hint("type more of it; see: nex ls")),
+        n => Err(ambiguous(address, n)),
     }
+}
+
+/// It is the beginning of several ids, and stands for none of them.
+pub(crate) fn ambiguous(address: &str, n_ids: usize) -> CliError {
+    CliError::new(Kind::NotFound, format!("{address} is the beginning of {n_ids} ids"))
+        .hint("type more of it; see: nex ls")
 }
 
 /// That there is no such workload, with the nearest of the `names` that there are.
@@ -77,7 +85,8 @@ pub(crate) fn not_found(client: &Client, address: &str, names: &[String]) -> Cli
     let (namespace, nearest) =
         (client.namespace(), did_you_mean(address, names.iter().map(String::as_str)));
     let message = format!("no workload {address} in namespace {namespace}{nearest}");
-    CliError::new(Kind::NotFound, message)
+    let has_guess = !nearest.is_empty();
+    CliError { has_guess, ..CliError::new(Kind::NotFound, message) }
         .hint("see what runs: nex ls   in all namespaces: nex ls -A")
 }
 

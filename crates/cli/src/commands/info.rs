@@ -27,8 +27,7 @@ pub(crate) async fn run(globals: Globals, args: InfoArgs) -> Result<(), CliError
             return node(&globals, &args.target).await.map_err(|node_error| {
                 match node_error.kind {
                     // A node that is nearly called so says more than that no workload is.
-                    Kind::NotFound if !node_error.message.contains("did you mean") => error,
-                    Kind::NotFound if error.message.contains("did you mean") => error,
+                    Kind::NotFound if !node_error.has_guess || error.has_guess => error,
                     _ => node_error,
                 }
             });

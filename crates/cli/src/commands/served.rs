@@ -376,14 +376,14 @@ fn nexlets(
         }
         let hosts = args.allow_artifact_hosts.iter();
         arguments.extend(hosts.map(|host| format!("--allow-artifact-hosts={host}")));
-        if let Some(file) = docker_config() {
-            arguments.push(format!("--docker-config={}", file.display()));
-        }
         if kind == NexletKind::Native {
             arguments.extend(args.allow_weak_sandbox.then(|| "--allow-weak-sandbox".to_owned()));
             arguments.extend(args.allow_unsandboxed.then(|| "--allow-unsandboxed".to_owned()));
             let mounts = args.allow_mounts.iter();
             arguments.extend(mounts.map(|it| format!("--allow-mounts={}", it.display())));
+            // Not for those that run guests: what they do not need they do not get.
+            let file = docker_config();
+            arguments.extend(file.map(|it| format!("--docker-config={}", it.display())));
         } else {
             arguments
                 .extend(args.functions_memory.map(|it| format!("--functions-memory={}", it.0)));
@@ -413,12 +413,12 @@ fn nexlets(
     Ok(nexlets)
 }
 
-/// Where this user's credentials for registries are, if anywhere; nexlets have no home of their own.
+/// Where this user's credentials for registries are or will be; nexlets have no home of their own.
 fn docker_config() -> Option<PathBuf> {
     let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let folder = folder.or_else(|| Some(home?.join(".docker")))?;
-    Some(folder.join("config.json")).filter(|file| file.is_file())
+    // It need not be there yet: it is read when a registry asks.
+    Some(folder.or_else(|| Some(home?.join(".docker")))?.join("config.json"))
 }
 
 /// A nexlet of somebody else, launched with nothing but what the file says and what every nexlet gets.
