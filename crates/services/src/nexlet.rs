@@ -188,7 +188,7 @@ impl NativeNexlet {
         };
         let origin = match shim::find(folder.path(), start.id.as_str()).await {
             Found::Runs(link, running) => Origin::Runs(link, running.program.pid, running.walls),
-            Found::Ended(_) => Origin::Ended,
+            Found::Ended(end) => Origin::Ended(end.taken),
             Found::Lost => Origin::Lost,
         };
         tracing::info!(workload.id = %start.id, standing = origin.as_str(), "workload adopted");
@@ -454,8 +454,7 @@ async fn end_left(folder: RunFolder, id: Id) -> Result<(), StartFailure> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, StartFailure> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other);
-    done.and_then(|result| result).map_err(|error| {
+    programs::on_disk(work).await.map_err(|error| {
         StartFailure::new(Code::NodeFailed, format!("cannot place the program: {error}"))
     })
 }

@@ -29,11 +29,6 @@ impl Permits {
                            with --allow-unsandboxed";
             return Err(StartFailure::new(Code::SandboxUnavailable, message));
         }
-        if plan.isolation == Isolation::None && !plan.mounts.is_empty() {
-            return Err(plan::invalid(
-                "mounts: a program without a sandbox sees every path already",
-            ));
-        }
         plan.mounts.iter().try_for_each(|mount| self.check_mount(&mount.source))
     }
 

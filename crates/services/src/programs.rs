@@ -136,6 +136,13 @@ pub(crate) fn folder_of(run_dir: &Path, id: &Id) -> PathBuf {
     run_dir.join(id.as_str())
 }
 
+/// Does what waits for the disk beside the runtime.
+pub(crate) async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
 /// Name of a workload's control group.
 pub(crate) fn group_of(id: &str) -> String {
     format!("nex-{id}")

@@ -72,17 +72,20 @@ struct Output {
 }
 
 impl Run {
-    /// Of a program whose shim is connected; without a link, of one that has ended already. What it wrote
-    /// before is given away.
+    /// Of a program whose shim is connected, or that has ended already with its output taken up to
+    /// `taken`. What it wrote before is given away.
     pub(crate) async fn begin(
         folder: PathBuf,
         id: String,
-        link: Option<Link>,
+        link: Result<Link, u64>,
         logs: LogFeed,
     ) -> Self {
-        let taken = match &link {
-            Some(link) => link.taken,
-            None => shim::end(&folder).map_or(0, |end| end.taken),
+        let (link, taken) = match link {
+            Ok(link) => {
+                let taken = link.taken;
+                (Some(link), taken)
+            }
+            Err(taken) => (None, taken),
         };
         let output = Output::new(Reader::new(shim::spool(&folder), taken), logs);
         let mut run = Self { folder, id, link, output, n_reconnects: 0, asked: None };
@@ -182,7 +185,7 @@ impl Output {
 
     /// Everything up to `end` that is there.
     async fn read(&mut self, end: u64) {
-        while let Some(mut reader) = self.reader.take() {
+        while let Some(mut reader) = self.reader.take_if(|reader| reader.position() < end) {
             let reading = move || {
                 let pieces = reader.read(end);
                 (reader, pieces)

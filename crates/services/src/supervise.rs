@@ -21,6 +21,7 @@ use nex_api::event::StopError;
 use nex_api::workload::fact;
 use nex_nexlet::{Ended, EventFeed, LogFeed};
 use nex_policy::life::{Effect, Event, How, Life, Outcome, Phase, Policy, Why};
+use nex_sandbox::jail::sweep_group;
 use nex_sandbox::{OnFailure, Signal, Tasks};
 use nex_shim::{End, Order};
 use nex_types::Id;
@@ -30,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::{self, Health};
 use crate::plan::with_sources;
-use crate::programs::{Record, RunFolder, group_of};
+use crate::programs::{Record, RunFolder, group_of, on_disk};
 use crate::run::{Over, Run, Told, exit_text};
 use crate::shim::{self, LaunchError, Launcher, Link};
 use crate::uids::OwnUid;
@@ -72,7 +73,8 @@ pub(crate) struct Launch {
 pub(crate) enum Origin {
     Fresh,
     Runs(Link, i32, Vec<nex_sandbox::jail::Wall>),
-    Ended,
+    /// And how far its output was taken.
+    Ended(u64),
     Lost,
 }
 
@@ -82,7 +84,7 @@ impl Origin {
         match self {
             Self::Fresh => "fresh",
             Self::Runs(..) => "runs",
-            Self::Ended => "ended meanwhile",
+            Self::Ended(_) => "ended meanwhile",
             Self::Lost => "lost",
         }
     }
@@ -131,10 +133,7 @@ async fn own(
         own_uid,
     } = launch;
     let grace = policy.grace;
-    let life = match record.restarts {
-        0 => Life::new(policy),
-        n => Life::resumed(policy, n, Instant::now()),
-    };
+    let life = Life::resumed(policy, record.restarts, Instant::now());
     let seen = watch::Sender::new(Seen { phase: life.phase(), facts, ended: None });
     let mut owner = Owner {
         id: id.to_string(),
@@ -227,13 +226,13 @@ impl Owner {
             }
             Origin::Runs(link, pid, walls) => {
                 let (folder, id) = (self.folder.path().to_owned(), self.id.clone());
-                self.run = Some(Run::begin(folder, id, Some(link), self.logs.clone()).await);
+                self.run = Some(Run::begin(folder, id, Ok(link), self.logs.clone()).await);
                 self.show_run(pid, &walls);
                 Ok(self.on(Event::Started))
             }
-            Origin::Ended => {
+            Origin::Ended(taken) => {
                 let (folder, id) = (self.folder.path().to_owned(), self.id.clone());
-                self.run = Some(Run::begin(folder, id, None, self.logs.clone()).await);
+                self.run = Some(Run::begin(folder, id, Err(taken), self.logs.clone()).await);
                 let _it_has_ended = self.on(Event::Started);
                 Ok(None)
             }
@@ -350,8 +349,9 @@ impl Owner {
         if let Err(error) = self.folder.note(&self.record) {
             tracing::error!(workload.id = self.id, %error, "record of a workload not written");
         }
-        self.run =
-            Some(Run::begin(folder, self.id.clone(), answered.link, self.logs.clone()).await);
+        self.run = Some(
+            Run::begin(folder, self.id.clone(), answered.link.ok_or(0), self.logs.clone()).await,
+        );
         self.show_run(answered.pid, &answered.walls);
         Ok(())
     }
@@ -414,7 +414,13 @@ impl Owner {
         self.clear().await;
         let ended = self.ended(outcome);
         let folder = self.folder;
-        let _removed = tokio::task::spawn_blocking(move || folder.remove()).await;
+        let removing = move || {
+            folder.remove();
+            Ok(())
+        };
+        if let Err(error) = on_disk(removing).await {
+            tracing::error!(workload.id = self.id, %error, "folder of a workload not removed");
+        }
         self.seen.send_modify(|seen| {
             seen.phase = match outcome {
                 Outcome::Stopped => Phase::Stopped,
@@ -552,14 +558,14 @@ impl Owner {
         let (folder, id) = (self.folder.path().to_owned(), self.id.clone());
         let has_ended = self.last.as_ref().is_some_and(|last| last.end.is_some());
         let clearing = move || {
-            if !has_ended {
-                shim::end_left(&folder, &id)?;
-            }
-            nex_sandbox::jail::sweep_group(&group_of(&id))?;
-            shim::clear(&folder)
+            // A shim that told the end has ended the rest; only its group may be left.
+            let ended = match has_ended {
+                true => sweep_group(&group_of(&id)),
+                false => shim::end_left(&folder, &id),
+            };
+            ended.and(shim::clear(&folder))
         };
-        let cleared = tokio::task::spawn_blocking(clearing).await.map_err(io::Error::other);
-        if let Err(error) = cleared.and_then(|cleared| cleared) {
+        if let Err(error) = on_disk(clearing).await {
             tracing::error!(workload.id = self.id, %error, "something of the last run is left");
         }
     }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::credentials;
+use crate::programs::on_disk;
 
 /// A handle. When the last one is dropped, and the nexlet did not say that it leaves, the program is killed.
 #[derive(Debug)]
@@ -66,8 +67,7 @@ impl Workload for NativeWorkload {
         }
         let (folder, uid, connection) = (self.folder.clone(), self.uid, connection.clone());
         let writing = move || credentials::write(&folder, uid, &connection);
-        let written = tokio::task::spawn_blocking(writing).await.map_err(std::io::Error::other);
-        if let Err(error) = written.and_then(|written| written) {
+        if let Err(error) = on_disk(writing).await {
             tracing::error!(%error, "renewed credentials not written");
         }
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nex_sandbox::jail::Wall;
-use nex_sandbox::{Child, Program};
+use nex_sandbox::{Child, Exit, Program};
 use nex_shim::{Answer, Order};
 use nex_types::Digest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -91,7 +91,7 @@ impl Launcher {
         let order = serde_json::to_vec(order).map_err(io::Error::other)?;
         let mut child = program.spawn()?;
         let answer = tokio::time::timeout(ANSWER_BOUND, ask(&mut child, &order)).await;
-        let answer = answer.map_err(|_| LaunchError::Silent)??;
+        let (answer, exit) = answer.map_err(|_| LaunchError::Silent)??;
         match serde_json::from_slice(answer.trim_ascii()) {
             Ok(Answer::Running { pid, walls, missing, .. }) => {
                 let link = Link::connect(folder).await.ok();
@@ -99,6 +99,9 @@ impl Launcher {
             }
             Ok(Answer::Failed { step, message, lacks_wall }) => {
                 Err(LaunchError::Refused { message: format!("{message} ({step})"), lacks_wall })
+            }
+            Err(_) if answer.is_empty() => {
+                Err(LaunchError::Garbled(format!("nothing, and its first process ended: {exit}")))
             }
             Err(_) => {
                 let said = String::from_utf8_lossy(&answer).chars().take(200).collect();
@@ -109,7 +112,7 @@ impl Launcher {
 }
 
 /// The process that was spawned ends when the shim has left this nexlet's tree.
-async fn ask(child: &mut Child, order: &[u8]) -> io::Result<Vec<u8>> {
+async fn ask(child: &mut Child, order: &[u8]) -> io::Result<(Vec<u8>, Exit)> {
     let gone = || io::Error::other("the shim has no pipes");
     let mut stdin = child.stdin.take().ok_or_else(gone)?;
     let stdout = child.stdout.take().ok_or_else(gone)?;
@@ -118,6 +121,6 @@ async fn ask(child: &mut Child, order: &[u8]) -> io::Result<Vec<u8>> {
     drop(stdin);
     let mut answer = Vec::new();
     stdout.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
-    child.wait().await?;
-    Ok(answer)
+    let exit = child.wait().await?;
+    Ok((answer, exit))
 }

@@ -10,18 +10,20 @@
 mod launch;
 mod link;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nex_sandbox::{kill_tree, processes_with};
+use nex_sandbox::jail::sweep_group;
+use nex_sandbox::{ProcessIdentity, kill_tree, processes_with};
 use nex_shim::{END_FILE, End, Running, SHIM_FILE, SOCKET, SPOOL_FOLDER};
 
 pub(crate) use launch::{LaunchError, Launcher};
 pub(crate) use link::{Heard, Link};
 
-use crate::programs::{group_of, marker, shim_marker};
+use crate::programs::{group_of, marker, on_disk, shim_marker};
 
 /// What a shim that was killed left is killed within this.
 const KILL_BOUND: Duration = Duration::from_secs(5);
@@ -46,7 +48,7 @@ pub(crate) async fn find(folder: &Path, id: &str) -> Found {
     let deadline = Instant::now() + BOUND;
     while Instant::now() < deadline {
         let path = folder.to_owned();
-        let read = tokio::task::spawn_blocking(move || (end(&path), running(&path))).await;
+        let read = on_disk(move || Ok((end(&path), running(&path)))).await;
         // In this order: a shim that told the end may not be gone yet.
         let running = match read {
             Ok((Some(end), _)) => return Found::Ended(end),
@@ -54,7 +56,7 @@ pub(crate) async fn find(folder: &Path, id: &str) -> Found {
             // It may have told between the two looks.
             _ => {
                 let path = folder.to_owned();
-                let end = tokio::task::spawn_blocking(move || end(&path)).await;
+                let end = on_disk(move || Ok(end(&path))).await;
                 return end.ok().flatten().map_or(Found::Lost, Found::Ended);
             }
         };
@@ -69,7 +71,7 @@ pub(crate) async fn find(folder: &Path, id: &str) -> Found {
 }
 
 /// How the last run ended, if its shim told.
-pub(crate) fn end(folder: &Path) -> Option<End> {
+fn end(folder: &Path) -> Option<End> {
     serde_json::from_slice(&fs::read(folder.join(END_FILE)).ok()?).ok()
 }
 
@@ -93,19 +95,26 @@ pub(crate) fn clear(folder: &Path) -> io::Result<()> {
 /// Ends whatever is left of a run that its own shim did not end. Looks at every process; blocks.
 pub(crate) fn end_left(folder: &Path, id: &str) -> io::Result<()> {
     let of_program = marker(id);
+    let mut left = BTreeSet::new();
     for marker in [shim_marker(id), of_program.clone()] {
         if let Some(pid) = processes_with(&marker).first() {
-            let left = kill_tree(*pid, Some(&marker), KILL_BOUND);
-            tracing::warn!(workload.id = id, ?left, "ended what was left of a run");
+            tracing::warn!(workload.id = id, pid, "ending what was left of a run");
+            left.extend(kill_tree(*pid, Some(&marker), KILL_BOUND));
         }
     }
     let running = running(folder);
     for process in running.iter().flat_map(|running| [&running.shim, &running.program]) {
         if process.is_alive() {
-            kill_tree(process.pid, Some(&of_program), KILL_BOUND);
+            left.extend(kill_tree(process.pid, Some(&of_program), KILL_BOUND));
         }
     }
-    nex_sandbox::jail::sweep_group(&group_of(id))
+    // Before it is judged: the group may still end those that would not go.
+    sweep_group(&group_of(id))?;
+    left.retain(|pid| ProcessIdentity::of(*pid).is_some());
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("processes {left:?} would not go"))),
+    }
 }
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {

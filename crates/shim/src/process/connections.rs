@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use nex_shim::{FromShim, ToShim};
 
+use super::is_momentary;
+
 /// Connections at a time.
 const LIMIT: usize = 4;
 /// Bytes of one line, without its newline.
@@ -185,8 +187,4 @@ fn is_ours(stream: &UnixStream) -> bool {
     let me = rustix::process::geteuid();
     rustix::net::sockopt::socket_peercred(stream)
         .is_ok_and(|peer| peer.uid == me || peer.uid.is_root())
-}
-
-fn is_momentary(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

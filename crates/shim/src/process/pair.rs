@@ -12,6 +12,8 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
+use super::is_momentary;
+
 /// One address has this long to answer.
 const DIAL_BOUND: Duration = Duration::from_secs(2);
 /// One read.
@@ -224,8 +226,4 @@ fn has_answered(stream: &TcpStream) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn is_momentary(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
