@@ -61,9 +61,14 @@ impl EventFeed {
     }
 
     async fn emit(&self, event: &Event) {
-        let subject = subject::event(self.namespace.as_str(), event.type_token());
-        if let Err(error) = self.client.publish(subject, encode(event).into()).await {
-            tracing::warn!(%error, event = event.type_token(), "event not published");
-        }
+        emit(&self.client, self.namespace.as_str(), event).await;
+    }
+}
+
+/// Publishes an event of a workload on its namespace's feed.
+pub(crate) async fn emit(client: &Client, namespace: &str, event: &Event) {
+    let subject = subject::event(namespace, event.type_token());
+    if let Err(error) = client.publish(subject, encode(event).into()).await {
+        tracing::warn!(%error, event = event.type_token(), "event not published");
     }
 }

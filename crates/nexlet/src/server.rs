@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use nex_api::agent::{AGENT_ID_HEADER, AgentSummary};
-use nex_api::event::{Event, WorkloadStarted, WorkloadStopped};
+use nex_api::event::{Event, WorkloadStopped};
 use nex_api::workload::{
     AgentStartWorkloadRequest, CloneWorkloadRequest, ListWorkloadsRequest, NOT_FOUND,
     StartWorkloadFailure, StartWorkloadRequest, StartWorkloadResponse, StopWorkloadRequest,
@@ -22,6 +22,7 @@ use nex_types::{Id, Namespace, WorkloadName, invent};
 use tokio::sync::watch;
 
 use crate::ended::Ended;
+use crate::events;
 use crate::ingress::{self, Announcement};
 use crate::lameduck::{self, Lameduck};
 use crate::table::{Entry, Place, Table};
@@ -188,9 +189,8 @@ impl Server {
         message: AgentStartWorkloadRequest,
         existing: bool,
     ) -> Start {
-        let workload_type = message.request.workload_type.clone();
-        let (client, namespace_of) = (self.client.clone(), namespace.clone());
-        let events = EventFeed::new(client, namespace_of, id.clone(), name.clone(), workload_type);
+        let of = (namespace, name, message.request.workload_type.as_str());
+        let events = self.event_feed(id, of);
         Start {
             events,
             id: id.clone(),
@@ -222,7 +222,8 @@ impl Server {
     async fn begin(self: &Arc<Self>, id: &Id, entry: Entry) {
         self.unannounced.send_modify(|count| *count += 1);
         self.table.insert(id.clone(), entry.clone());
-        self.emit_started(id, &entry).await;
+        let of = (&entry.namespace, &entry.name, entry.request.workload_type.as_str());
+        self.event_feed(id, of).started().await;
         let (server, watched) = (Arc::clone(self), id.clone());
         self.tasks.spawn("workload end", OnFailure::Log, async move {
             server.watch_end(watched, entry).await;
@@ -420,21 +421,14 @@ impl Server {
         self.unannounced.send_modify(|count| *count -= 1);
     }
 
-    async fn emit_started(&self, id: &Id, entry: &Entry) {
-        let event = Event::WorkloadStarted(WorkloadStarted {
-            id: id.to_string(),
-            namespace: entry.namespace.to_string(),
-            workload_type: entry.request.workload_type.clone(),
-            metadata: [("name".to_owned(), entry.name.to_string())].into(),
-        });
-        self.emit(entry.namespace.as_str(), &event).await;
+    fn event_feed(&self, id: &Id, entry: (&Namespace, &WorkloadName, &str)) -> EventFeed {
+        let (namespace, name, workload_type) = entry;
+        let (client, namespace) = (self.client.clone(), namespace.clone());
+        EventFeed::new(client, namespace, id.clone(), name.clone(), workload_type.to_owned())
     }
 
     async fn emit(&self, from: &str, event: &Event) {
-        let subject = subject::event(from, event.type_token());
-        if let Err(error) = self.client.publish(subject, encode(event).into()).await {
-            tracing::warn!(%error, event = event.type_token(), "event not published");
-        }
+        events::emit(&self.client, from, event).await;
     }
 }
 

@@ -33,7 +33,9 @@ pub(crate) struct History {
     keeps_events: bool,
     /// Namespaces whose stream was there when it was last looked.
     known: Mutex<BTreeSet<String>>,
-    is_missing_said: AtomicBool,
+    /// Whether it was said that they are not kept; events and log lines each by themselves.
+    events_said: AtomicBool,
+    logs_said: AtomicBool,
 }
 
 impl History {
@@ -43,7 +45,8 @@ impl History {
             keeps_logs,
             keeps_events: events == EventSink::Nats,
             known: Mutex::default(),
-            is_missing_said: AtomicBool::new(false),
+            events_said: AtomicBool::new(false),
+            logs_said: AtomicBool::new(false),
         }
     }
 
@@ -61,7 +64,7 @@ impl History {
             Ok(()) => drop(self.known().insert(namespace.to_owned())),
             Err(error) => {
                 self.known().remove(namespace);
-                self.say_missing("log lines", &error);
+                say_missing(&self.logs_said, "log lines", &error);
             }
         }
     }
@@ -70,7 +73,7 @@ impl History {
         if self.keeps_events
             && let Err(error) = history::keep(&self.client, &events()).await
         {
-            self.say_missing("events", &error);
+            say_missing(&self.events_said, "events", &error);
         }
         if self.keeps_logs {
             let each = |namespace: String| async move { self.ensure(&namespace).await };
@@ -78,14 +81,14 @@ impl History {
         }
     }
 
-    fn say_missing(&self, what: &str, error: &str) {
-        if !self.is_missing_said.swap(true, Ordering::Relaxed) {
-            tracing::warn!(error, "{what} are not kept, they can only be followed");
-        }
-    }
-
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn say_missing(is_said: &AtomicBool, what: &str, error: &str) {
+    if !is_said.swap(true, Ordering::Relaxed) {
+        tracing::warn!(error, "{what} are not kept, they can only be followed");
     }
 }
 
