@@ -14,7 +14,7 @@ use crate::environment::Environment;
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NativeRequest {
-    /// Where the program is: `nats://BUCKET/name[:tag]` or `file://`.
+    /// Where the program is: `nats://BUCKET/name[:tag]`, `https://`, `oci://`, `data:` or `file://`.
     pub uri: String,
     /// `sha256:<hex>`, verified before the program is made executable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub struct NativeRequest {
     /// How strong the box around it is; `default` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
-    /// What it may use; what is absent is the node's to say.
+    /// What it may use; absent: 512 processes, 1024 open files, 64 MiB of `tmp`, and no other bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<NativeLimits>,
     /// When a service is started again.
