@@ -19,6 +19,7 @@ pub mod fuzz;
 pub mod host_services;
 pub mod lease;
 pub mod log;
+pub mod metrics;
 mod native;
 pub mod node;
 pub mod start;

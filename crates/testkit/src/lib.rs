@@ -33,6 +33,7 @@ mod nats_server;
 mod nex;
 mod operator;
 mod process;
+mod terminal;
 
 pub use binaries::{
     OLDEST_NATS_SERVER, echo_service, example, find_nats_server, nats_server_version, nex_binary,
@@ -45,5 +46,6 @@ pub use nats_server::{NatsServer, ServerOptions};
 pub use nex::{Nex, NexOptions, Output};
 pub use operator::{Account, Operator};
 pub use process::Process;
+pub use terminal::Terminal;
 
 pub use nix::sys::signal::Signal;
