@@ -204,6 +204,72 @@ async fn a_full_bucket_and_a_removed_one_are_told_apart() {
     harness.finish().await;
 }
 
+/// A bucket's size counts what its stream keeps: subject, headers and value of each key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_takes_what_its_size_allows_and_not_a_byte_more() {
+    let harness = Harness::start().await;
+    let small = services(json!({ "kv": { "max_bytes": "4KiB" } }));
+    let workload = harness.deploy("echo", "a", small).await;
+    let host = harness.engine.host();
+    let kv = host.key_value().unwrap();
+    let size = |n: usize| Bytes::from(vec![1; n]);
+    // What the server adds to a value, told by a first one.
+    kv.set(None, "k", size(1000), None).await.unwrap();
+    let jetstream = async_nats::jetstream::new(harness.client.clone());
+    let kept = async || {
+        let mut stream = jetstream.get_stream("KV_hs_default_probe_kv").await.unwrap();
+        let info = stream.info().await.unwrap();
+        (info.config.max_bytes, usize::try_from(info.state.bytes).unwrap())
+    };
+    let (limit, one) = kept().await;
+    assert_eq!(limit, 4096);
+    let added = one - 1000;
+    let room = 4096 - one;
+    let refused = kv.set(None, "l", size(room - added + 1), None).await.unwrap_err();
+    assert!(matches!(&refused, HostError::Full(text) if text.contains("is full")), "{refused}");
+    kv.set(None, "l", size(room - added), None).await.unwrap();
+    assert_eq!(kept().await.1, 4096);
+    assert_eq!(
+        kv.get(None, "k").await.unwrap().unwrap().value.len(),
+        1000,
+        "nothing was pushed out"
+    );
+    drop(host);
+    workload.stop().await;
+    drop(workload);
+    harness.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_is_as_large_as_was_asked_or_sixty_four_mebibytes() {
+    let harness = Harness::start().await;
+    let jetstream = async_nats::jetstream::new(harness.client.clone());
+    for (asked, expected) in [(None, 64 << 20), (Some("4KiB"), 4096)] {
+        let size = asked.map_or(json!({}), |size| json!({ "max_bytes": size }));
+        let both = services(json!({ "kv": size, "objects": size }));
+        let workload = harness.deploy("echo", "a", both).await;
+        let host = harness.engine.host();
+        host.key_value().unwrap().set(None, "k", bytes("1"), None).await.unwrap();
+        host.objects()
+            .unwrap()
+            .put(None, "o", stream::iter([Ok(bytes("1"))]).boxed())
+            .await
+            .unwrap();
+        for bucket in ["KV_hs_default_probe_kv", "OBJ_hs_default_probe_obj"] {
+            let config = jetstream.get_stream(bucket).await.unwrap().cached_info().config.clone();
+            assert_eq!(config.max_bytes, expected, "{bucket} with {asked:?}");
+            jetstream.delete_stream(bucket).await.unwrap();
+        }
+        drop(host);
+        workload.stop().await;
+        workload.ended().await;
+    }
+    let less = services(json!({ "kv": { "max_bytes": "4095" } }));
+    let refused = harness.try_deploy(request("echo", "a", less)).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("4KiB at least"), "{refused:?}");
+    harness.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn objects_are_streamed_in_and_out() {
     let harness = Harness::start().await;
