@@ -20,6 +20,7 @@ mod builds;
 mod demo;
 mod guests;
 mod nats_server;
+mod screenshots;
 mod test;
 mod tidy;
 
@@ -40,6 +41,8 @@ enum Task {
     Tidy,
     /// Measures functions, the control plane or services, in one run on this machine
     Bench(bench::Args),
+    /// Makes the pictures of the README from real runs
+    Screenshots(screenshots::Args),
     /// Builds the guests whose .wasm files are committed
     Guests,
     /// The plain responder that `bench` compares with
@@ -68,6 +71,7 @@ fn run(task: Task, root: &Path) -> anyhow::Result<ExitCode> {
         Task::Test => return test::run(root),
         Task::Tidy => return tidy::run(root),
         Task::Bench(args) => bench::run(root, &args)?,
+        Task::Screenshots(args) => screenshots::run(root, &args)?,
         Task::Guests => guests::run(root)?,
         Task::BenchResponder(args) => bench::run_responder(&args)?,
         Task::BenchBoxes(args) => bench::run_boxes(&args)?,

@@ -49,3 +49,4 @@ pub use process::Process;
 pub use terminal::Terminal;
 
 pub use nix::sys::signal::Signal;
+pub use vt100;

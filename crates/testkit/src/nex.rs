@@ -12,7 +12,9 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::failure::OrPanic;
-use crate::{Entry, Failure, Family, NatsServer, Process, find_nats_server, nex_binary, poll};
+use crate::{
+    Entry, Failure, Family, NatsServer, Process, Terminal, find_nats_server, nex_binary, poll,
+};
 
 const UP: Duration = Duration::from_secs(60);
 const DOWN: Duration = Duration::from_secs(30);
@@ -224,6 +226,18 @@ impl Nex {
         }
         command.envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// A command in a pseudo-terminal of that many columns and rows, with colours.
+    pub fn terminal(&self, arguments: &[&str], size: (u16, u16)) -> Terminal {
+        let command = self.command(arguments);
+        let environment: Vec<(&str, &str)> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
+            .filter(|(name, _)| *name != "NO_COLOR")
+            .collect();
+        let binary = self.binary.to_string_lossy();
+        Terminal::spawn(&binary, arguments, &environment, &self.work_dir(), size).or_panic()
     }
 
     /// The node's process id; 0 when it is not running.
