@@ -242,6 +242,9 @@ pub struct ListWorkloadsRequest {
     /// Ids or names; empty means all.
     #[serde(deserialize_with = "nullable")]
     pub filter: Vec<String>,
+    /// Ours: whether the summaries shall tell [`fact::METRICS`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "nullable")]
+    pub metrics: bool,
     /// `system` means all namespaces.
     #[serde(deserialize_with = "nullable")]
     pub namespace: String,
@@ -290,6 +293,8 @@ pub mod fact {
     pub const LAST_OUTPUT: &str = "last_output";
     /// Ours: when a program that ended is started again.
     pub const NEXT_START: &str = "next_start";
+    /// Ours: a [`crate::metrics::WorkloadMetrics`] as JSON, for whoever asks for it.
+    pub const METRICS: &str = "metrics";
     pub const COPY_OF: &str = "copy_of";
     /// Ours: what the workload's credentials allow, as JSON or a sentence.
     pub const PERMISSIONS: &str = "permissions";

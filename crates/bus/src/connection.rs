@@ -13,7 +13,7 @@ pub use nex_api::without_user;
 use nkeys::KeyPair;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::jwt;
+use crate::{jwt, slow};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between attempts to reach a server that went away; short, since a local one restarts fast.
@@ -259,7 +259,8 @@ async fn report(name: String, event: Event) {
     match &event {
         Event::Connected => tracing::info!(connection = name, "connected to NATS"),
         Event::Disconnected => tracing::warn!(connection = name, "lost NATS, reconnecting"),
-        Event::SlowConsumer(_) | Event::ServerError(_) => {
+        Event::SlowConsumer(subscription) => slow::note(&name, *subscription),
+        Event::ServerError(_) => {
             tracing::warn!(connection = name, %event, "NATS says");
         }
         other => tracing::debug!(connection = name, event = %other, "NATS says"),

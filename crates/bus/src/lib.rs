@@ -20,6 +20,7 @@ pub mod pool;
 mod round_trip;
 pub mod seal;
 pub mod service;
+mod slow;
 mod snapshot;
 pub mod streams;
 
@@ -30,6 +31,7 @@ pub use connection::{ConnectError, Renewer, Settings, connect, connect_renewable
 pub use link::{LinkClock, Mark, is_connected};
 pub use pool::{Lease, Pool};
 pub use round_trip::{ROUND_TRIP_BOUND, round_trip};
+pub use slow::slow_consumers;
 pub use snapshot::{Entry, SnapshotError, buckets, snapshot};
 
 /// A request with a patience of its own, instead of the connection's.

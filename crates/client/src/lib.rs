@@ -13,6 +13,7 @@ mod fleet;
 mod history;
 mod lameduck;
 mod lease;
+mod metrics;
 mod nodes;
 mod owner;
 mod view;
@@ -34,6 +35,7 @@ pub use feed::{EventLine, Events, LogRecord};
 pub use fleet::{Fleet, Member};
 pub use history::History;
 pub use lease::{Lease, Leases};
+pub use metrics::{Counted, MetricsFeed};
 pub use nex_bus::history::{Begin, HistoryError};
 
 /// Where the view does not tell how many will answer, the wait ends this long after the last reply …

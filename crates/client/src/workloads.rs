@@ -51,7 +51,8 @@ impl Client {
     /// question or no answer through.
     pub async fn probe(&self) -> Result<(), Error> {
         let namespace = self.namespace.to_string();
-        let request = ListWorkloadsRequest { filter: vec!["-".to_owned()], namespace };
+        let filter = vec!["-".to_owned()];
+        let request = ListWorkloadsRequest { filter, namespace, ..Default::default() };
         let subject = subject::control(self.namespace.as_str(), "WPING");
         let answer: Result<Vec<WorkloadSummary>, Error> =
             self.ask_one(subject, nex_api::encode(&request), TOTAL).await;
@@ -97,8 +98,11 @@ impl Client {
         bounds: Bounds,
     ) -> Result<Vec<WorkloadSummary>, Error> {
         let namespace = self.namespace.as_str();
-        let request =
-            ListWorkloadsRequest { filter: filter.to_vec(), namespace: namespace.to_owned() };
+        let request = ListWorkloadsRequest {
+            filter: filter.to_vec(),
+            namespace: namespace.to_owned(),
+            ..ListWorkloadsRequest::default()
+        };
         let subject = subject::control(namespace, "WPING");
         let body = nex_api::encode(&request).into();
         let gathered = gather(&self.nats, subject, body, bounds, |_| false)

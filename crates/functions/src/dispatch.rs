@@ -84,8 +84,8 @@ struct Job {
 enum From {
     /// Whoever sent it, if they wait; time counts from receipt.
     Caller { received: Instant },
-    /// The source, which waits; time counts from the run's begin.
-    Source { stimulus: Stimulus, tell: oneshot::Sender<Result<Reply, Failure>> },
+    /// The source, which waits; its deadline counts from the run's begin.
+    Source { received: Instant, stimulus: Stimulus, tell: oneshot::Sender<Result<Reply, Failure>> },
 }
 
 impl Dispatcher {
@@ -109,11 +109,11 @@ impl Dispatcher {
     /// Takes messages in, and leaves `messages` empty: each runs, waits, or is answered 429 here and now.
     pub(crate) async fn deliver(self: &Arc<Self>, messages: &mut Vec<Message>) {
         let received = Instant::now();
+        self.stats.received(messages.len(), messages.iter().map(|m| m.payload.len()).sum());
         let (mut to_run, mut refused) = (Vec::new(), Vec::new());
         {
             let mut gate = self.gate();
             for message in messages.drain(..) {
-                self.stats.received();
                 match gate.enter(Job { message, from: From::Caller { received } }) {
                     Entered::Run(job) => to_run.push(job),
                     Entered::Waits => {}
@@ -140,9 +140,10 @@ impl Dispatcher {
         if self.cut_off.is_cancelled() {
             return Err(Failure::Draining);
         }
-        self.stats.received();
+        self.stats.received(1, message.payload.len());
         let (tell, told) = oneshot::channel();
-        let job = Job { message, from: From::Source { stimulus, tell } };
+        let received = Instant::now();
+        let job = Job { message, from: From::Source { received, stimulus, tell } };
         let to_run = self.gate().enter_patiently(job);
         if let Some(job) = to_run {
             spawn_batch(self, Batch { jobs: vec![job], ..Batch::default() });
@@ -203,8 +204,8 @@ impl Dispatcher {
         let Job { message, from } = job;
         match from {
             From::Caller { received } => self.run_for_caller(&message, received).await,
-            From::Source { stimulus, tell } => {
-                let outcome = self.run_to_the_end(&message, stimulus).await;
+            From::Source { received, stimulus, tell } => {
+                let outcome = self.run_to_the_end(&message, received, stimulus).await;
                 let _source_is_gone = tell.send(outcome);
                 None
             }
@@ -218,7 +219,7 @@ impl Dispatcher {
         let mut call = to_call(message, &caller, deadline, Stimulus::Subject);
         call.early = Some(early);
         let listener = Listener { message, caller: &caller, early_reply };
-        let outcome = self.outcome(call, Some(listener)).await;
+        let outcome = self.outcome(call, received, Some(listener)).await;
         // Before the answer, so that who has it and asks for the status finds the function idle.
         self.stats.ended();
         self.answer(message, &caller, outcome?)
@@ -228,11 +229,13 @@ impl Dispatcher {
     async fn run_to_the_end(
         &self,
         message: &Message,
+        received: Instant,
         stimulus: Stimulus,
     ) -> Result<Reply, Failure> {
         let deadline = Instant::now() + self.limits.timeout;
         let call = to_call(message, &Caller::Nobody, deadline, stimulus);
-        let outcome = self.outcome(call, None).await.unwrap_or(Err(Failure::Draining));
+        let outcome = self.outcome(call, received, None).await;
+        let outcome = outcome.unwrap_or(Err(Failure::Draining));
         self.stats.ended();
         match &outcome {
             Err(failure) => drop(self.count(message, failure)),
@@ -259,6 +262,8 @@ impl Dispatcher {
 
     async fn send(&self, answers: impl IntoIterator<Item = Answer>) {
         for answer in answers {
+            // First, so that who has it and asks for the counts finds it among them.
+            self.stats.sent(answer.n_bytes());
             self.responder.send(answer).await;
         }
     }
@@ -267,12 +272,14 @@ impl Dispatcher {
     async fn outcome(
         &self,
         call: Call,
+        received: Instant,
         listener: Option<Listener<'_>>,
     ) -> Option<Result<Reply, Failure>> {
         if self.cut_off.is_cancelled() {
             return Some(Err(Failure::Draining));
         }
         let began = Instant::now();
+        self.stats.waited(began.saturating_duration_since(received));
         if began >= call.deadline {
             return Some(Err(Failure::Expired));
         }
@@ -402,7 +409,7 @@ impl Batch {
 /// costs as much as a short call; what waits for something lets the others go on without it.
 async fn run_batch(dispatcher: Arc<Dispatcher>, mut batch: Batch) {
     batch.settle(&dispatcher).await;
-    if dispatcher.stats.ran_on_average() > LONG_CALL && batch.jobs.len() > 1 {
+    if batch.jobs.len() > 1 && dispatcher.stats.ran_on_average() > LONG_CALL {
         for job in batch.jobs.drain(1..) {
             spawn_batch(&dispatcher, Batch { jobs: vec![job], ..Batch::default() });
         }

@@ -144,6 +144,11 @@ impl Responder {
 }
 
 impl Answer {
+    /// Of its payload.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.payload.len()
+    }
+
     /// As the server counts it against its max payload: nothing is added while there are no headers.
     fn size(&self) -> usize {
         if self.headers.is_empty() {

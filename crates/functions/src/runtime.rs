@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -88,6 +89,26 @@ pub struct GuestSpec {
     pub host: Arc<Host>,
     /// Where `console.*`, stdout and stderr go, line by line, while the guest runs.
     pub logs: Arc<dyn GuestLog>,
+    /// Told of each instance that is made for a call.
+    pub cold_starts: ColdStarts,
+}
+
+/// Counts instances that were made because no idle one was there. Clones share the count, which outlives
+/// the guest.
+#[derive(Debug, Clone, Default)]
+pub struct ColdStarts(Arc<AtomicU64>);
+
+impl ColdStarts {
+    /// One more was made, and is about to serve its first call.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Receives a guest's log lines. Must not block; it may drop and count.

@@ -29,7 +29,7 @@ use crate::nexlet::Options;
 use crate::owner::Owner;
 use crate::reply::Responder;
 use crate::request::{self, Checked};
-use crate::runtime::{Guest, GuestSpec, Language, Refusal};
+use crate::runtime::{ColdStarts, Guest, GuestSpec, Language, Refusal};
 use crate::stats::Stats;
 use crate::trigger::durable::{self, Keeping, Runner};
 use crate::trigger::runs::Runs;
@@ -46,6 +46,7 @@ const SUBSCRIBED_BOUND: Duration = Duration::from_millis(500);
 struct Prepared {
     guest: Arc<dyn Guest>,
     digest: Digest,
+    cold_starts: ColdStarts,
 }
 
 /// What a function's triggers read from.
@@ -71,9 +72,10 @@ pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, St
     let settings = std::mem::take(&mut checked.host);
     let host = settings.into_host(client, &options.deny, &variables);
     let spec = guest_spec(options, &start, &checked, variables, source.bytes, host);
+    let cold_starts = spec.cold_starts.clone();
     let (guest, mut warnings) =
         join(deploy(options, spec), warnings(asker(&start, client), &checked)).await;
-    let prepared = Prepared { guest: guest?, digest: source.digest };
+    let prepared = Prepared { guest: guest?, digest: source.digest, cold_starts };
     let durables = durable_triggers(&checked).map(|trigger| open_durable(client, trigger));
     let durables = try_join_all(durables).await?;
     warnings.extend(durables.iter().filter_map(kept_position));
@@ -147,6 +149,7 @@ fn guest_spec(
         instances: checked.instances,
         host: Arc::new(host),
         logs: Arc::new(FeedLog(start.logs.clone())),
+        cold_starts: ColdStarts::default(),
     }
 }
 
@@ -251,8 +254,8 @@ fn serve(
     sources: Sources,
 ) -> Function {
     let Lease { client, renewer } = lease;
-    let stats = Arc::new(Stats::default());
     let facts = facts(checked, &prepared);
+    let stats = Arc::new(Stats::new(prepared.cold_starts));
     let responder = Responder {
         client: Arc::clone(&client),
         workload: start.name.to_string(),

@@ -12,7 +12,7 @@ use nex_api::NatsConnectionData;
 use nex_api::event::StopError;
 use nex_api::workload::{WorkloadState, fact};
 use nex_bus::Renewer;
-use nex_nexlet::{Ended, Status, Workload};
+use nex_nexlet::{Ended, Metrics, Status, Workload};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::stats::Stats;
@@ -121,6 +121,10 @@ impl Workload for Function {
         if let Err(error) = self.renewer.renew(connection) {
             tracing::error!(%error, "renewed credentials refused");
         }
+    }
+
+    fn metrics(&self) -> Option<Metrics> {
+        Some(Metrics { function: Some(self.shared.stats.metrics()), process: None })
     }
 
     async fn ended(&self) -> Ended {

@@ -21,7 +21,7 @@ use nex_api::log::{
 use nex_api::{Time, subject};
 use nex_bus::Client;
 use nex_bus::service::header_map;
-use nex_types::{Id, Namespace, WorkloadName};
+use nex_types::{Id, Namespace, WorkloadName, unfinished_character};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -148,8 +148,7 @@ impl LogFeed {
 
     /// Sends one line that was read at `time`, as when somebody kept it meanwhile; never blocks.
     pub fn line_at(&self, time: Time, stream: Stream, level: &'static str, bytes: &[u8]) {
-        let cut = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
-        let line = LogLine { stream, level, bytes: cut.to_vec() };
+        let line = LogLine { stream, level, bytes: cut(bytes).to_vec() };
         let signal = match self.waiting.push(Line { time, line }) {
             Owed::Nothing => return,
             Owed::Lines => Signal::HasLines,
@@ -158,6 +157,14 @@ impl LogFeed {
         // Without a publisher nobody would hear it.
         let _gone = self.signals.send(signal(Arc::clone(&self.waiting)));
     }
+}
+
+/// A line that is not too long; text is cut between characters.
+fn cut(line: &[u8]) -> &[u8] {
+    let Some(head) = line.get(..LONGEST_LINE) else { return line };
+    let is_whole = head.len() == line.len();
+    let n_unfinished = if is_whole { 0 } else { unfinished_character(head) };
+    head.get(..head.len() - n_unfinished).unwrap_or(head)
 }
 
 #[derive(Debug)]
@@ -280,5 +287,21 @@ impl Publisher {
         let sent =
             self.client.publish_with_headers(subject, header_map(&headers), line.bytes.into());
         sent.await.map_err(|_| Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut_between_characters_and_what_is_no_text_at_its_bound() {
+        let euros = "€".repeat(LONGEST_LINE);
+        let head = cut(euros.as_bytes());
+        assert_eq!(head.len(), LONGEST_LINE - LONGEST_LINE % 3);
+        assert!(std::str::from_utf8(head).is_ok());
+        assert_eq!(cut(&vec![0xff; LONGEST_LINE + 9]).len(), LONGEST_LINE);
+        let exact = [vec![b'a'; LONGEST_LINE - 1], vec![0xe2]].concat();
+        assert_eq!(cut(&exact), exact, "what fits is not touched");
     }
 }

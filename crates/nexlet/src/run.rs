@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use crate::ended::Ended;
 use crate::keeper::Keeper;
 use crate::lameduck::Lameduck;
+use crate::metrics;
 use crate::register::{Joined, Registration, join};
 use crate::renewal::Renewal;
 use crate::restore::restore;
@@ -129,6 +130,8 @@ pub async fn run(
     server.nexlet.registered();
     // The node gives up who is silent for as long as an orphan waits.
     let period = (options.orphan_after / 8).clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
+    let metrics = metrics::publish_all(Arc::clone(&server), tasks.token());
+    tasks.spawn("metrics publisher", OnFailure::Log, metrics);
     let heart = heartbeat(Arc::clone(&server), options.node_id, period, tasks.token());
     tasks.spawn("heartbeat", OnFailure::EndProcess, heart);
     let (ending, failed) = tokio::select! {

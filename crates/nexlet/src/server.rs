@@ -25,7 +25,8 @@ use crate::ended::Ended;
 use crate::events;
 use crate::ingress::{self, Announcement};
 use crate::lameduck::{self, Lameduck};
-use crate::table::{Entry, Place, Table};
+use crate::metrics;
+use crate::table::{Entry, Metered, Place, Table};
 use crate::{
     Description, Ending, EventFeed, EventListener, Ingress, LogSink, Nexlet, SealKey, Start,
     StartFailure, Started, seal,
@@ -416,6 +417,7 @@ impl Server {
             false => drop(self.table.remove(&id)),
         }
         if !hands_over || stays {
+            metrics::publish_last(&self, &id, &Metered::from(&entry)).await;
             self.emit(entry.namespace.as_str(), &event).await;
         }
         self.unannounced.send_modify(|count| *count -= 1);

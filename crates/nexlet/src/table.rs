@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nex_api::Time;
 use nex_api::workload::{ListWorkloadsRequest, StartWorkloadRequest, WorkloadSummary, fact};
+use nex_api::{Time, encode};
 use nex_types::{Id, Namespace, WorkloadName};
 use tokio::sync::watch;
 
@@ -47,6 +47,26 @@ struct Finished {
     id: Id,
     entry: Entry,
     at: Instant,
+}
+
+/// A workload whose counts are read, and whose they are.
+#[derive(Debug)]
+pub(crate) struct Metered {
+    pub(crate) namespace: Namespace,
+    pub(crate) name: WorkloadName,
+    pub(crate) workload_type: String,
+    pub(crate) workload: Arc<dyn Workload>,
+}
+
+impl From<&Entry> for Metered {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            namespace: entry.namespace.clone(),
+            name: entry.name.clone(),
+            workload_type: entry.request.workload_type.clone(),
+            workload: Arc::clone(&entry.workload),
+        }
+    }
 }
 
 /// What the table says to a start.
@@ -146,6 +166,14 @@ impl Table {
         self.with(|entries| entries.values().map(|entry| Arc::clone(&entry.workload)).collect())
     }
 
+    /// Those that `is_due` chooses; it is asked of each, in no time.
+    pub(crate) fn metered(&self, mut is_due: impl FnMut(&Id) -> bool) -> Vec<(Id, Metered)> {
+        self.with(|entries| {
+            let due = entries.iter().filter(|(id, _)| is_due(id));
+            due.map(|(id, entry)| (id.clone(), Metered::from(entry))).collect()
+        })
+    }
+
     /// The summaries that a caller of `request.namespace` may see, and asked for.
     pub(crate) fn list(&self, request: &ListWorkloadsRequest) -> Vec<WorkloadSummary> {
         let may_see = |entry: &Entry| {
@@ -158,11 +186,11 @@ impl Table {
         let is_wanted = |id: &Id, entry: &Entry| may_see(entry) && asked_for(id, entry);
         let mut list: Vec<WorkloadSummary> = self.with(|entries| {
             let wanted = entries.iter().filter(|(id, entry)| is_wanted(id, entry));
-            wanted.map(|(id, entry)| summary(id, entry)).collect()
+            wanted.map(|(id, entry)| summary(id, entry, request)).collect()
         });
         self.with_finished(Instant::now(), |finished| {
             let wanted = finished.iter().filter(|it| is_wanted(&it.id, &it.entry));
-            list.extend(wanted.map(|it| summary(&it.id, &it.entry)));
+            list.extend(wanted.map(|it| summary(&it.id, &it.entry, request)));
         });
         list
     }
@@ -179,12 +207,20 @@ impl Table {
     }
 }
 
-fn summary(id: &Id, entry: &Entry) -> WorkloadSummary {
+fn summary(id: &Id, entry: &Entry, request: &ListWorkloadsRequest) -> WorkloadSummary {
     let status = entry.workload.status();
     let mut metadata = status.facts;
     metadata.insert(fact::PHASE.to_owned(), status.phase.to_owned());
     if let Some(digest) = entry.request.announced_digest() {
         metadata.insert(fact::REQUEST_DIGEST.to_owned(), digest);
+    }
+    // They are large, and change all the time: not for lists that everybody reads.
+    if request.metrics
+        && let Some(metrics) = entry.workload.metrics()
+    {
+        let metrics = encode(&metrics.of(id, &Metered::from(entry)));
+        let text = String::from_utf8_lossy(&metrics).into_owned();
+        metadata.insert(fact::METRICS.to_owned(), text);
     }
     WorkloadSummary {
         id: id.to_string(),

@@ -16,7 +16,7 @@ use nex_bus::{Client, Settings};
 use nex_types::{Id, Namespace, WorkloadName};
 use serde::de::DeserializeOwned;
 
-use crate::{Description, EventFeed, Ingress, LogFeed, SealKey};
+use crate::{Description, EventFeed, Ingress, LogFeed, Metrics, SealKey};
 
 /// A type of workload.
 #[async_trait]
@@ -86,6 +86,12 @@ pub trait Workload: Send + Sync + fmt::Debug + 'static {
 
     /// Waits until nothing runs of it any more, asked or unasked. Many may wait, before and after.
     async fn ended(&self) -> Ended;
+
+    /// What it has counted since it started, at its end too; none when it counts nothing. Asked every few
+    /// seconds, and published for its namespace: it must cost little, and wait for nothing.
+    fn metrics(&self) -> Option<Metrics> {
+        None
+    }
 
     /// The port on which it takes traffic from outside, for [`Nexlet::ingress`].
     fn port(&self) -> Option<u16> {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nex_functions::runtime::{
-    Call, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level, SourceLanguage, Stimulus,
+    Call, ColdStarts, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level,
+    SourceLanguage, Stimulus,
 };
 use nex_runtime::{EngineConfig, WasmEngine};
 
@@ -173,6 +174,7 @@ fn spec(language: Language, source: &[u8]) -> GuestSpec {
         instances: None,
         host: Arc::default(),
         logs: Arc::new(Silent),
+        cold_starts: ColdStarts::default(),
     }
 }
 

@@ -7,7 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nex_functions::runtime::{Call, CallError, Guest, GuestLog, GuestSpec, Refusal, Reply};
+use nex_functions::runtime::{
+    Call, CallError, ColdStarts, Guest, GuestLog, GuestSpec, Refusal, Reply,
+};
 use wasmtime::{InstancePre, Linker, Module, Store};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
@@ -27,6 +29,7 @@ pub(crate) struct Command {
     environment: Vec<(String, String)>,
     memory_limit: u64,
     logs: Arc<dyn GuestLog>,
+    cold_starts: ColdStarts,
 }
 
 struct State {
@@ -60,6 +63,7 @@ impl Command {
             environment: spec.environment.clone().into_iter().collect(),
             memory_limit: spec.memory,
             logs: Arc::clone(&spec.logs),
+            cold_starts: spec.cold_starts.clone(),
         })
     }
 
@@ -79,6 +83,7 @@ impl Command {
 
     async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
         let instance = self.core.instantiate(store, &self.ready).await?;
+        self.cold_starts.add();
         let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
         start.call_async(store, ()).await
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::Bytes;
 use nex_functions::runtime::{
-    Call, CallError, Guest, GuestLog, GuestSpec, Instances, Refusal, Reply,
+    Call, CallError, ColdStarts, Guest, GuestLog, GuestSpec, Instances, Refusal, Reply,
 };
 use wasmtime::{InstancePre, Linker, Memory, Module, Store, TypedFunc};
 
@@ -29,6 +29,7 @@ pub(crate) struct Reactor {
     instances: Instances,
     idle: IdleList<Instance>,
     logs: Arc<dyn GuestLog>,
+    cold_starts: ColdStarts,
 }
 
 /// `InstancePre` has no `Debug`.
@@ -60,6 +61,7 @@ impl Reactor {
             instances: spec.instances.unwrap_or(Instances::Reuse),
             idle: IdleList::new(),
             logs: Arc::clone(&spec.logs),
+            cold_starts: spec.cold_starts.clone(),
         })
     }
 
@@ -83,6 +85,7 @@ impl Reactor {
         let memory = instance.get_memory(&mut store, "memory").ok_or_else(no_memory)?;
         let alloc = instance.get_typed_func(&mut store, "alloc")?;
         let handle = instance.get_typed_func(&mut store, "handle")?;
+        self.cold_starts.add();
         Ok(Instance { store, memory, alloc, handle, n_calls: 0 })
     }
 

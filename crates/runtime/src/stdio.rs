@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use nex_functions::runtime::{GuestLog, Level};
+use nex_types::unfinished_character;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
@@ -90,8 +91,14 @@ impl Sink for Lines {
     fn write(&mut self, bytes: &[u8]) -> Result<(), MemoryLimitReached> {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.rest.extend_from_slice(part);
-            if part.ends_with(b"\n") || self.rest.len() >= MAX_LINE {
+            if part.ends_with(b"\n") {
                 self.pass_on();
+            } else if self.rest.len() >= MAX_LINE {
+                // A character that is not whole waits for its rest.
+                let whole = self.rest.len() - unfinished_character(&self.rest);
+                let unfinished = self.rest.split_off(whole);
+                self.pass_on();
+                self.rest = unfinished;
             }
         }
         Ok(())

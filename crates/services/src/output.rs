@@ -3,7 +3,9 @@
 //! Owns: where a line ends, with a bound on each. Never: changes a byte: what is no text goes through as
 //! it is.
 
-/// A longer line goes in pieces; the log feed would cut it.
+use nex_types::unfinished_character;
+
+/// A longer line goes in pieces, cut between characters; the log feed would drop the rest.
 const LONGEST_LINE: usize = 16 * 1024;
 
 /// What is left after some bytes.
@@ -69,7 +71,7 @@ impl Lines {
             self.partial.extend_from_slice(fits);
             text = rest;
             if self.partial.len() == self.longest {
-                self.give(emit);
+                self.give_whole_characters(emit);
             }
         }
     }
@@ -79,6 +81,15 @@ impl Lines {
             self.give(emit);
         }
         self.was_cut = false;
+    }
+
+    /// Gives away what the line has so far; a character that is not whole waits for its rest.
+    fn give_whole_characters(&mut self, emit: &mut impl FnMut(&[u8])) {
+        let whole = self.partial.len() - unfinished_character(&self.partial);
+        // So that there is room for more in any case.
+        let unfinished = if whole == 0 { Vec::new() } else { self.partial.split_off(whole) };
+        self.give(emit);
+        self.partial = unfinished;
     }
 
     fn give(&mut self, emit: &mut impl FnMut(&[u8])) {
@@ -113,6 +124,16 @@ mod tests {
         );
         assert_eq!(cut(&[b"12345678\n9"], 4), [b"1234".as_slice(), b"5678", b"9"]);
         assert!(cut(&[], 4).is_empty());
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        let euros = "€€€€";
+        assert_eq!(cut(&[euros.as_bytes()], 7), ["€€".as_bytes(), "€€".as_bytes()]);
+        assert_eq!(cut(&["ab€\n".as_bytes()], 4), [b"ab".as_slice(), "€".as_bytes()]);
+        let (head, tail) = euros.as_bytes().split_at(4);
+        assert_eq!(cut(&[head, tail], 7), ["€€".as_bytes(), "€€".as_bytes()]);
+        assert_eq!(cut(&["€".as_bytes()], 2), [&"€".as_bytes()[..2], &"€".as_bytes()[2..]]);
     }
 
     proptest! {

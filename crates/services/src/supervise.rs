@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 use nex_api::Time;
 use nex_api::event::StopError;
 use nex_api::workload::fact;
-use nex_nexlet::{Ended, EventFeed, LogFeed};
+use nex_nexlet::{Ended, EventFeed, LogFeed, ProcessMetrics};
 use nex_policy::life::{Effect, Event, How, Life, Outcome, Phase, Policy, Why};
-use nex_sandbox::jail::sweep_group;
+use nex_sandbox::jail::{Wall, sweep_group};
 use nex_sandbox::{OnFailure, Signal, Tasks};
 use nex_shim::{End, Order};
 use nex_types::Id;
@@ -134,7 +134,8 @@ async fn own(
     } = launch;
     let grace = policy.grace;
     let life = Life::resumed(policy, record.restarts, Instant::now());
-    let seen = watch::Sender::new(Seen { phase: life.phase(), facts, ended: None });
+    let usage = ProcessMetrics { restarts: record.restarts.into(), ..ProcessMetrics::default() };
+    let seen = watch::Sender::new(Seen { phase: life.phase(), facts, usage, ended: None });
     let mut owner = Owner {
         id: id.to_string(),
         folder,
@@ -389,6 +390,7 @@ impl Owner {
                 (None, Event::Interrupted)
             }
         };
+        self.show_last_usage(end.as_ref());
         let output = (run.last_output(FEW_BYTES), run.last_output(MANY_BYTES));
         self.last = Some(Last { end, output });
         Some(event)
@@ -529,10 +531,17 @@ impl Owner {
         });
     }
 
-    fn show_run(&self, pid: i32, walls: &[nex_sandbox::jail::Wall]) {
+    fn show_run(&self, pid: i32, walls: &[Wall]) {
         let sandbox = walls::text(self.order.plan.isolation, walls);
         let missing = self.record.missing.join("; ");
+        // A limit that nobody enforces is none.
+        let limit = self.order.plan.limits.memory.filter(|_| walls.contains(&Wall::MemoryLimit));
         self.seen.send_modify(|seen| {
+            seen.usage = ProcessMetrics {
+                memory_limit_bytes: limit,
+                restarts: self.life.restarts().into(),
+                ..ProcessMetrics::default()
+            };
             seen.facts.remove(fact::NEXT_START);
             let mut add = |name: &str, value: String| seen.facts.insert(name.to_owned(), value);
             add("pid", pid.to_string());
@@ -544,12 +553,34 @@ impl Owner {
         });
     }
 
+    /// A zero is what a shim says of what nobody counts: nothing that runs has no process and no memory.
     fn show_usage(&self, memory: u64, cpu: u64, pids: u64) {
+        let known = |n: u64| (n > 0).then_some(n);
+        let cpu_seconds = Duration::from_micros(cpu).as_secs_f64();
         self.seen.send_modify(|seen| {
-            let mut add = |name: &str, value: String| seen.facts.insert(name.to_owned(), value);
-            add("memory", memory.to_string());
-            add("cpu_seconds", format!("{:.1}", Duration::from_micros(cpu).as_secs_f64()));
-            add("pids", pids.to_string());
+            seen.usage.cpu_seconds = cpu_seconds;
+            (seen.usage.memory_bytes, seen.usage.processes) = (known(memory), known(pids));
+            let facts = [
+                ("memory", known(memory).map(|bytes| bytes.to_string())),
+                ("cpu_seconds", known(cpu).map(|_| format!("{cpu_seconds:.1}"))),
+                ("pids", known(pids).map(|n| n.to_string())),
+            ];
+            for (name, value) in facts {
+                match value {
+                    Some(value) => drop(seen.facts.insert(name.to_owned(), value)),
+                    None => drop(seen.facts.remove(name)),
+                }
+            }
+        });
+    }
+
+    /// What is left to say of the usage of a program that has ended.
+    fn show_last_usage(&self, end: Option<&End>) {
+        self.seen.send_modify(|seen| {
+            if let Some(cpu) = end.and_then(|end| end.cpu) {
+                seen.usage.cpu_seconds = Duration::from_micros(cpu).as_secs_f64();
+            }
+            (seen.usage.memory_bytes, seen.usage.processes) = (None, Some(0));
         });
     }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use nex_api::NatsConnectionData;
 use nex_api::event::StopError;
 use nex_api::workload::WorkloadState;
-use nex_nexlet::{Ended, Status, Workload};
+use nex_nexlet::{Ended, Metrics, ProcessMetrics, Status, Workload};
 use nex_policy::life::Phase;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -36,6 +36,8 @@ pub(crate) struct NativeWorkload {
 pub(crate) struct Seen {
     pub(crate) phase: Phase,
     pub(crate) facts: BTreeMap<String, String>,
+    /// Stays as it was when the program ends.
+    pub(crate) usage: ProcessMetrics,
     /// Set at last.
     pub(crate) ended: Option<Ended>,
 }
@@ -70,6 +72,10 @@ impl Workload for NativeWorkload {
         if let Err(error) = on_disk(writing).await {
             tracing::error!(%error, "renewed credentials not written");
         }
+    }
+
+    fn metrics(&self) -> Option<Metrics> {
+        Some(Metrics { function: None, process: Some(self.seen.borrow().usage.clone()) })
     }
 
     fn port(&self) -> Option<u16> {

@@ -56,6 +56,9 @@ pub struct End {
     pub ended: u64,
     /// Largest memory in bytes, where a group counted it.
     pub memory_peak: Option<u64>,
+    /// Microseconds of processor of the whole run, where they were counted.
+    #[serde(default)]
+    pub cpu: Option<u64>,
     /// Offset of the spool's end.
     pub spool_end: u64,
     /// Offset up to which a nexlet had taken it.

@@ -16,6 +16,7 @@ mod reserved;
 mod size;
 mod subject;
 mod tags;
+mod text;
 
 pub use addresses::is_public;
 pub use buckets::{host_bucket_prefix, is_bucket_name, own_kv_bucket, own_object_bucket};
@@ -27,3 +28,4 @@ pub use reserved::{denied_bucket, denied_by, denied_stream, is_order_to_server, 
 pub use size::{ByteSize, SizeError};
 pub use subject::{SubjectError, SubjectPattern};
 pub use tags::{Tags, matches_tags};
+pub use text::unfinished_character;

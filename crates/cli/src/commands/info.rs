@@ -2,11 +2,16 @@
 //!
 //! Owns: finding out which of them is meant. Never: shows an environment.
 
+mod metrics;
+
 use clap::Args;
+use nex_api::metrics::WorkloadMetrics;
 use nex_api::node::NodeInfoResponse;
 use nex_api::workload::{WorkloadSummary, fact};
 use nex_bus::jwt::{Permissions, Rules};
+use nex_client::Counted;
 use nex_types::Tags;
+use serde::Serialize;
 
 use crate::args::Globals;
 use crate::error::{CliError, Kind};
@@ -21,8 +26,7 @@ pub(crate) struct InfoArgs {
 pub(crate) async fn run(globals: Globals, args: InfoArgs) -> Result<(), CliError> {
     let client = globals.client().await?;
     match find::workloads(&client, &args.target).await {
-        Ok(workloads) if globals.json => ui::json(&workloads),
-        Ok(workloads) => workloads.iter().for_each(show_workload),
+        Ok(workloads) => show_workloads(&client.counted(workloads).await?, globals.json),
         Err(error) if error.kind == Kind::NotFound => {
             return node(&globals, &args.target).await.map_err(|node_error| {
                 match node_error.kind {
@@ -51,7 +55,28 @@ pub(crate) async fn node(globals: &Globals, address: &str) -> Result<(), CliErro
     Ok(())
 }
 
-fn show_workload(workload: &WorkloadSummary) {
+/// A workload as `--json` has it.
+#[derive(Serialize)]
+struct AsJson<'a> {
+    #[serde(flatten)]
+    summary: &'a WorkloadSummary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<&'a WorkloadMetrics>,
+}
+
+fn show_workloads(workloads: &[Counted], as_json: bool) {
+    if as_json {
+        let workloads = workloads
+            .iter()
+            .map(|Counted { summary, metrics }| AsJson { summary, metrics: metrics.as_ref() });
+        return ui::json(&workloads.collect::<Vec<_>>());
+    }
+    for Counted { summary, metrics } in workloads {
+        show_workload(summary, metrics.as_ref());
+    }
+}
+
+fn show_workload(workload: &WorkloadSummary, counted: Option<&WorkloadMetrics>) {
     let mut pairs = vec![
         ("id", workload.id.clone()),
         ("namespace", workload.namespace.clone()),
@@ -63,9 +88,14 @@ fn show_workload(workload: &WorkloadSummary) {
     ];
     let mut facts = workload.metadata.clone();
     let permissions = facts.remove(fact::PERMISSIONS);
+    facts.retain(|name, _| counted.is_none() || !metrics::tells(name));
     pairs.extend(facts.iter().map(|(key, value)| (key.as_str(), value.clone())));
     pairs.extend(permissions.iter().flat_map(|text| may(text)));
     ui::block(&format!("Workload {}", ui::harmless(&workload.name)), &pairs);
+    let lines = counted.map(metrics::lines).unwrap_or_default();
+    if !lines.is_empty() {
+        ui::block("Since its start", &lines);
+    }
 }
 
 /// What a workload may do: lists of subjects, or the node's own sentence.

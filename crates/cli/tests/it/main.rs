@@ -90,6 +90,7 @@ mod killed;
 mod liars;
 mod lists;
 mod load;
+mod metrics;
 mod nexlet_check;
 mod nouns;
 mod outage;

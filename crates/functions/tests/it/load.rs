@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use nex_api::workload::WorkloadState;
 use nex_testkit::eventually;
 use serde_json::json;
@@ -112,7 +113,36 @@ async fn a_flood_loses_no_message_on_the_way_to_the_queue() {
     })
     .await;
     assert_eq!(workload.status().facts["errors_429"], "100000");
+    assert_eq!(nex_bus::slow_consumers(), 0);
     harness.engine.permits.add_permits(1);
+    workload.stop().await;
+    workload.ended().await;
+    harness.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_caller_of_a_flood_is_answered_and_the_reader_is_never_too_slow() {
+    const CALLS: usize = 20_000;
+    let harness = Harness::start().await;
+    let limits = json!({ "limits": { "concurrency": 1, "queue": 0, "timeout": "1m" } });
+    let workload = harness.deploy("hold", "probe", limits).await;
+    let running = harness.call_later("probe");
+    harness.until_running(1).await;
+    let inbox = harness.client.new_inbox();
+    let mut answers = harness.client.subscribe(inbox.clone()).await.unwrap();
+    for _ in 0..CALLS {
+        harness.client.publish_with_reply("probe", inbox.clone(), "x".into()).await.unwrap();
+    }
+    for _ in 0..CALLS {
+        let answer = tokio::time::timeout(Duration::from_secs(60), answers.next()).await;
+        assert_eq!(error_of(&answer.unwrap().unwrap()).0, "429");
+    }
+    assert_eq!(nex_bus::slow_consumers(), 0);
+    let counted = workload.metrics().and_then(|metrics| metrics.function).unwrap();
+    assert_eq!(counted.errors["429"], CALLS as u64);
+    harness.engine.permits.add_permits(1);
+    running.await.unwrap();
+    drop(answers);
     workload.stop().await;
     workload.ended().await;
     harness.finish().await;

@@ -9,6 +9,7 @@
 //! 7. A stop loses no delivered call, ends in time, frees the guest and closes what it opened.
 //! 8. A source that keeps its messages loses none: each is run, given back or set aside.
 //! 9. Calls that are ready take turns by namespace, then by function.
+//! 10. Every call is counted, with its failures, times and bytes.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
@@ -22,6 +23,7 @@ mod host_http;
 mod host_messaging;
 mod host_services;
 mod load;
+mod metrics;
 mod sources;
 mod starts;
 mod turns;

@@ -200,7 +200,8 @@ pub(super) fn is_error(message: &Message) -> bool {
 
 fn ask_list(namespace: &str, filter: &[&str]) -> Vec<u8> {
     let filter = filter.iter().map(|entry| (*entry).to_owned()).collect();
-    encode(&ListWorkloadsRequest { filter, namespace: namespace.to_owned() })
+    let namespace = namespace.to_owned();
+    encode(&ListWorkloadsRequest { filter, namespace, ..ListWorkloadsRequest::default() })
 }
 
 /// One workload by its id.

@@ -1,12 +1,12 @@
 //! A nexlet whose workloads do nothing until they are stopped. What else it can, a test says.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use nex_nexlet::{
-    Description, Ended, EventListener, Ingress, Lifecycle, Nexlet, Start, StartFailure, Started,
-    Status, TaskWorkload, Workload, async_trait,
+    Description, Ended, EventListener, FunctionMetrics, Ingress, Lifecycle, Metrics, Nexlet, Start,
+    StartFailure, Started, Status, TaskWorkload, Workload, async_trait,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -22,6 +22,8 @@ pub(crate) struct Toy {
     /// A start of a workload called `slow` waits for it.
     pub(crate) gate: Notify,
     pub(crate) slow_starts: AtomicUsize,
+    /// What workloads called `counts` have counted.
+    pub(crate) calls: Arc<AtomicU64>,
 }
 
 /// Hands on what it hears.
@@ -35,26 +37,36 @@ impl EventListener for Ear {
     }
 }
 
-/// A workload with a port, when its name says so.
+/// A workload with a port, or one that counts, when its name says so.
 #[derive(Debug)]
-struct Idle(Arc<dyn Workload>, Option<u16>);
+struct Idle {
+    workload: Arc<dyn Workload>,
+    port: Option<u16>,
+    calls: Option<Arc<AtomicU64>>,
+}
 
 #[async_trait]
 impl Workload for Idle {
     fn status(&self) -> Status {
-        self.0.status()
+        self.workload.status()
     }
 
     async fn stop(&self) {
-        self.0.stop().await;
+        self.workload.stop().await;
     }
 
     async fn ended(&self) -> Ended {
-        self.0.ended().await
+        self.workload.ended().await
     }
 
     fn port(&self) -> Option<u16> {
-        self.1
+        self.port
+    }
+
+    fn metrics(&self) -> Option<Metrics> {
+        let calls = self.calls.as_ref()?.load(Ordering::Acquire);
+        let function = FunctionMetrics { calls, ..FunctionMetrics::default() };
+        Some(Metrics { function: Some(function), process: None })
     }
 }
 
@@ -79,7 +91,8 @@ impl Nexlet for Toy {
         let port = (start.name.as_str() == "web").then_some(8080);
         let Started { workload, warnings } =
             TaskWorkload::spawn(|_| std::future::pending::<Result<(), String>>());
-        Ok(Started { workload: Arc::new(Idle(workload, port)), warnings })
+        let calls = (start.name.as_str() == "counts").then(|| Arc::clone(&self.calls));
+        Ok(Started { workload: Arc::new(Idle { workload, port, calls }), warnings })
     }
 
     fn ingress(&self) -> Option<Ingress> {

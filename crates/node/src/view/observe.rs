@@ -69,6 +69,7 @@ pub(super) async fn ask(shared: &Shared, ids: &BTreeSet<String>) -> Observed {
     let request = ListWorkloadsRequest {
         filter: ids.iter().cloned().collect(),
         namespace: Namespace::SYSTEM.to_owned(),
+        ..ListWorkloadsRequest::default()
     };
     let subject = subject::agents(&shared.node_id, "QUERYWORKLOADS");
     let bounds = Bounds { total: BOUND, stall: BOUND, max: Some(answering) };

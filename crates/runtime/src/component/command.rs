@@ -62,6 +62,7 @@ impl Command {
 
     async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<()> {
         let command = self.core.instantiate(store, &self.ready).await?;
+        self.template.cold_starts.add();
         // What `run` returns has no number: an error is what a program's exit code 1 is.
         command.wasi_cli_run().call_run(store).await?.map_err(|()| I32Exit(1).into())
     }

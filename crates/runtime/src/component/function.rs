@@ -75,6 +75,7 @@ impl Function {
         // Start functions and initialisers run here, so it is bounded as a call is.
         let making = self.core.instantiate(&mut store, &self.ready);
         let bound = limits::until(deadline, making).await?;
+        self.template.cold_starts.add();
         Ok(Instance { store, bound, output, n_calls: 0 })
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use nex_functions::host::{Headers, Host};
-use nex_functions::runtime::{Call, GuestLog, GuestSpec, Level};
+use nex_functions::runtime::{Call, ColdStarts, GuestLog, GuestSpec, Level};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
@@ -58,6 +58,7 @@ pub(crate) struct Template {
     pub(super) logs: Arc<dyn GuestLog>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) memory_limit: u64,
+    pub(super) cold_starts: ColdStarts,
 }
 
 /// The standard streams of a command; a function's output goes to its log.
@@ -74,6 +75,7 @@ impl Template {
             logs: Arc::clone(&spec.logs),
             environment: spec.environment.clone().into_iter().collect(),
             memory_limit: spec.memory,
+            cold_starts: spec.cold_starts.clone(),
         }
     }
 

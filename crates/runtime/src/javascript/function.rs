@@ -114,6 +114,7 @@ impl Function {
         let mut instance = Instance::make(&self.core, &self.ready, state).await?;
         self.image.restore(instance.memory, &mut instance.store).await?;
         instance.start(rand::random(), &self.environment).await?;
+        self.spec.cold_starts.add();
         Ok(instance)
     }
 

@@ -1,6 +1,7 @@
 //! Images and instances of JavaScript functions.
 //!
 //! - `reuse` keeps module state, `fresh` does not; both begin with the image of the top level
+//! - each instance that is made for a call counts as a cold start, one that waited does not
 //! - random numbers differ among instances; the environment is in no image
 //! - whatever is left over after the reply costs the instance
 //! - memory and stack are bounded, and a bound that was hit costs the instance
@@ -21,6 +22,22 @@ async fn reused_instances_keep_their_state_until_released() {
     assert_eq!(guest.text("").await, "2");
     guest.guest.release_idle();
     assert_eq!(guest.text("").await, "1");
+}
+
+#[tokio::test]
+async fn an_instance_that_is_made_for_a_call_is_a_cold_start() {
+    let reused = javascript(COUNTER).deploy().await;
+    assert_eq!(reused.cold_starts.count(), 0, "the deploy is no call");
+    reused.text("").await;
+    reused.text("").await;
+    assert_eq!(reused.cold_starts.count(), 1);
+    reused.guest.release_idle();
+    reused.text("").await;
+    assert_eq!(reused.cold_starts.count(), 2);
+    let fresh = javascript(COUNTER).instances(Instances::Fresh).deploy().await;
+    fresh.text("").await;
+    fresh.text("").await;
+    assert_eq!(fresh.cold_starts.count(), 2);
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ async fn reused_instances_keep_their_state_until_released() {
     assert_eq!(counter.reply("").await, [2][..]);
     counter.guest.release_idle();
     assert_eq!(counter.reply("").await, [1][..]);
+    assert_eq!(counter.cold_starts.count(), 2);
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nex_functions::runtime::{
-    Call, CallError, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level, Refusal,
-    Reply, SourceLanguage, Stimulus,
+    Call, CallError, ColdStarts, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level,
+    Refusal, Reply, SourceLanguage, Stimulus,
 };
 use nex_runtime::{EngineConfig, WasmEngine};
 
@@ -44,6 +44,7 @@ impl Log {
 pub(crate) struct Deployed {
     pub(crate) guest: Arc<dyn Guest>,
     pub(crate) log: Arc<Log>,
+    pub(crate) cold_starts: ColdStarts,
 }
 
 pub(crate) struct Setup {
@@ -84,6 +85,7 @@ fn setup(language: Language, source: Bytes) -> Setup {
         instances: None,
         host: Arc::default(),
         logs: Arc::clone(&log) as Arc<dyn GuestLog>,
+        cold_starts: ColdStarts::default(),
     };
     Setup { spec, log }
 }
@@ -125,8 +127,9 @@ impl Setup {
     }
 
     pub(crate) async fn try_deploy_to(self, engine: &WasmEngine) -> Result<Deployed, Refusal> {
+        let cold_starts = self.spec.cold_starts.clone();
         let guest = engine.deploy(self.spec).await?;
-        Ok(Deployed { guest, log: self.log })
+        Ok(Deployed { guest, log: self.log, cold_starts })
     }
 
     pub(crate) async fn deploy(self) -> Deployed {

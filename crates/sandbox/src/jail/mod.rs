@@ -32,6 +32,7 @@ mod status;
 mod step;
 mod survey;
 mod syscalls;
+mod usage;
 
 use std::io;
 

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use super::blueprint::Blueprint;
 use super::group::{self, Group};
 use super::plan::{Isolation, Wall};
-use super::{descendants, init, kernel, start};
+use super::{descendants, init, kernel, start, usage};
 
 /// How long processes that were killed may take to go.
 const DYING: Duration = Duration::from_secs(5);
@@ -172,10 +172,21 @@ impl Jail {
         Ok(ended)
     }
 
-    /// What the box uses now, and what happened to it until now.
+    /// What the box uses now, and what happened to it until now. What no group counts is added up over all
+    /// that descends from the caller.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.group.as_ref().map(Group::usage).unwrap_or_default()
+        let counted = self.group.as_ref().map(Group::usage).unwrap_or_default();
+        let Usage { memory: Some(_), cpu_micros: Some(_), pids: Some(_), .. } = counted else {
+            let added = usage::of_descendants();
+            return Usage {
+                memory: counted.memory.or(added.memory),
+                cpu_micros: counted.cpu_micros.or(added.cpu_micros),
+                pids: counted.pids.or(added.pids),
+                ..counted
+            };
+        };
+        counted
     }
 
     /// Takes the box away: kills what is left of it and removes its group, which must be empty then.

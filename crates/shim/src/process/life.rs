@@ -298,6 +298,7 @@ impl Life {
             started: self.started,
             ended: ending.ended,
             memory_peak: usage.memory_peak,
+            cpu: usage.cpu_micros,
             spool_end: self.spool.end(),
             taken: self.spool.taken(),
         };
