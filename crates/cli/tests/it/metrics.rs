@@ -86,9 +86,9 @@ async fn a_service_s_use_of_the_machine_is_on_the_feed_also_when_it_was_adopted(
 async fn a_function_s_calls_are_on_the_feed_and_in_info() {
     let world = World::up().await;
     let mut feed = feed(&world).await;
-    world.deploy("echo.js", ECHO, "probe").await.exits(0);
+    drop(world.deploy("echo.js", ECHO, "probe").await.exits(0));
     let failing = "export default () => { throw new Error('no') }";
-    world.deploy("failing.js", failing, "fails").await.exits(0);
+    drop(world.deploy("failing.js", failing, "fails").await.exits(0));
     for payload in ["a", "bc", "def"] {
         assert_eq!(world.ask("probe", payload).await.payload, payload);
     }
