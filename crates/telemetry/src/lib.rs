@@ -4,3 +4,7 @@
 //! anything, decides what a span covers, reads the environment.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+pub mod otlp;
+
+pub use otlp::OtlpSettings;
