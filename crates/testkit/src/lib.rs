@@ -32,6 +32,7 @@ mod family;
 mod nats_server;
 mod nex;
 mod operator;
+mod otlp;
 mod process;
 mod terminal;
 
@@ -45,6 +46,9 @@ pub use family::{Entry, Family};
 pub use nats_server::{NatsServer, ServerOptions};
 pub use nex::{Nex, NexOptions, Output};
 pub use operator::{Account, Operator};
+pub use otlp::{
+    ExportMetricsServiceRequest, ExportTraceServiceRequest, OtlpReceiver, Point, Received, Span,
+};
 pub use process::Process;
 pub use terminal::Terminal;
 
