@@ -136,17 +136,20 @@ impl fmt::Debug for OtlpSettings {
 
 fn parse_base(endpoint: &str) -> Result<String, Error> {
     let endpoint = endpoint.trim();
-    let not_url = |reason: String| Error::NotUrl { endpoint: endpoint.to_owned(), reason };
-    let url: Url = match endpoint.parse() {
-        Ok(url) => url,
-        // What stands before an @ may be a password.
-        Err(_) if endpoint.contains('@') => return Err(Error::Credentials),
-        Err(error) => return Err(not_url(format!("{error}"))),
-    };
+    let parsed: Result<Url, _> = endpoint.parse();
+    let is_http = parsed.as_ref().is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    // What stands before an @ may be a password; it is repeated in no message.
+    if !is_http && endpoint.contains('@') {
+        return Err(Error::Credentials);
+    }
+    let url = parsed.map_err(|error| Error::NotUrl {
+        endpoint: endpoint.to_owned(),
+        reason: error.to_string(),
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::Credentials);
     }
-    if !matches!(url.scheme(), "http" | "https") {
+    if !is_http {
         return Err(Error::Scheme(endpoint.to_owned()));
     }
     if url.query().is_some() || url.fragment().is_some() {
