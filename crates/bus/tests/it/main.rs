@@ -7,7 +7,7 @@
 //! 3. Those who share a connection share its renewal.
 //! 4. Credentials that do not expire are left alone.
 //! 5. A durable that nobody reads goes after its time; one that is read stays, however quiet its stream.
-//! 5. What a subscription loses since nobody reads it is counted.
+//! 6. What a subscription loses since nobody reads it is counted.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod durables;
