@@ -6,6 +6,7 @@
 use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{Cell, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 use serde::Serialize;
@@ -16,9 +17,22 @@ use crate::error::CliError;
 /// Of a yes or no.
 const LONGEST_ANSWER: u64 = 64;
 
+/// Whether keys are read one by one: then the terminal takes a line feed for just that, without a return
+/// to the first column.
+static IS_RAW: AtomicBool = AtomicBool::new(false);
+
+/// Says that the terminal is in raw mode, or no more.
+pub(crate) fn set_raw(is_raw: bool) {
+    IS_RAW.store(is_raw, Ordering::SeqCst);
+}
+
+fn end() -> &'static str {
+    if IS_RAW.load(Ordering::SeqCst) { "\r\n" } else { "\n" }
+}
+
 /// Writes one line of data.
 pub(crate) fn line(text: impl Display) {
-    raw(format!("{text}\n").as_bytes());
+    raw(format!("{text}{}", end()).as_bytes());
 }
 
 /// Writes data as it is. When the reader has gone there is nobody left to tell, so the process is
@@ -31,7 +45,7 @@ pub(crate) fn raw(bytes: &[u8]) {
 /// Writes one line of data; false when nobody reads any more.
 pub(crate) fn follow(text: impl Display) -> bool {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).is_ok()
+    write!(stdout, "{text}{}", end()).and_then(|()| stdout.flush()).is_ok()
 }
 
 /// Writes one JSON document.
@@ -42,7 +56,7 @@ pub(crate) fn json(value: &impl Serialize) {
 
 /// Writes a remark to standard error.
 pub(crate) fn note(text: impl Display) {
-    let _closed = writeln!(io::stderr(), "{text}");
+    let _closed = write!(io::stderr(), "{text}{}", end());
 }
 
 /// Asks, on a terminal, whether to go on; without one nobody is asked, and it goes on.

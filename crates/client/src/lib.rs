@@ -15,6 +15,7 @@ mod lameduck;
 mod lease;
 mod metrics;
 mod nodes;
+mod observe;
 mod owner;
 mod view;
 mod workloads;
@@ -37,6 +38,7 @@ pub use history::History;
 pub use lease::{Lease, Leases};
 pub use metrics::{Counted, MetricsFeed};
 pub use nex_bus::history::{Begin, HistoryError};
+pub use observe::{Observed, observe};
 
 /// Where the view does not tell how many will answer, the wait ends this long after the last reply …
 const STALL: Duration = Duration::from_millis(100);

@@ -119,10 +119,14 @@ async fn subject(client: &Client, target: &str) -> Result<String, CliError> {
     }
 }
 
-/// The subjects in a summary's `triggers` fact: texts, or objects with a `subject`.
+/// The subjects in a summary's `triggers` fact.
 fn trigger_subjects(workload: &WorkloadSummary) -> Vec<String> {
     let text = workload.metadata.get(fact::TRIGGERS).map_or("[]", String::as_str);
-    let triggers: Vec<serde_json::Value> = serde_json::from_str(text).unwrap_or_default();
+    subjects(&serde_json::from_str::<Vec<_>>(text).unwrap_or_default())
+}
+
+/// The subjects among triggers: texts, or objects with a `subject`.
+pub(super) fn subjects(triggers: &[serde_json::Value]) -> Vec<String> {
     let subject = |trigger: &serde_json::Value| {
         trigger.as_str().or_else(|| trigger.get("subject")?.as_str()).map(str::to_owned)
     };

@@ -22,11 +22,11 @@ use replace::Wanted;
 use super::served::parse_tags;
 use crate::args::Globals;
 use crate::error::CliError;
-use crate::nexfile::Nexfile;
+use crate::nexfile::{self, Nexfile};
 
-pub(crate) use placement::deploy;
+pub(crate) use placement::{Placed, deploy};
 pub(crate) use replace::under_lease;
-pub(crate) use wish::{Change, Wish};
+pub(crate) use wish::{Change, Fulfilled, Wish};
 
 /// Deploy a file: JavaScript, WebAssembly or a static program.
 ///
@@ -40,7 +40,7 @@ pub(crate) use wish::{Change, Wish};
 ///   nex run ./import --job --retries 3 --timeout 10m
 ///   nex run ./project            a folder with a Nexfile
 // The default is a line with nothing typed, as a Nexfile's workload begins: none has a default of clap's.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RunArgs {
     /// The file to deploy, a Nexfile (*.yaml), or a folder with one [default: the current folder]
@@ -86,6 +86,21 @@ impl RunArgs {
     /// The file; the current folder when none is named.
     fn path(&self) -> &Path {
         self.file.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// For who deploys one file again and again: a name that would be invented is invented once, and
+    /// `--no-replace` makes no sense.
+    pub(crate) fn for_many_times(self) -> Result<Self, CliError> {
+        if self.no_replace {
+            return Err(CliError::usage("--no-replace would start one more copy at each save")
+                .hint("leave it out; for several copies: --copies N"));
+        }
+        let is_plain = !self.path().is_dir() && !nexfile::is_called_so(self.path());
+        let name = match &self.name {
+            None if is_plain => Some(prepare::name(&self)?.to_string()),
+            name => name.clone(),
+        };
+        Ok(Self { name, ..self })
     }
 
     fn has_triggers(&self) -> bool {

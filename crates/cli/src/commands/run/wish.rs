@@ -4,7 +4,7 @@
 //! uploads nothing to find out what differs.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nex_api::workload::{StartWorkloadRequest, WorkloadSummary, fact};
@@ -14,6 +14,7 @@ use nex_policy::placement::plan;
 use nex_types::{Tags, WorkloadName};
 use serde_json::{Map, Value};
 
+use super::placement::Placed;
 use super::replace::{Done, Wanted, copies, replace};
 use super::{RunArgs, TypeArg, digest, prepare, report, wanted};
 use crate::commands::served::parse_tags;
@@ -66,12 +67,28 @@ impl Wish {
             let wanted = copies.map_or(Wanted::AsManyAsNow, Wanted::Exactly);
             return Ok(Self { name, tags, wanted, artifact: Artifact::There(request) });
         }
-        let args = prepare::let_it_say(RunArgs::default(), nexfile)?;
+        Self::of_file(name, prepare::let_it_say(RunArgs::default(), nexfile)?)
+    }
+
+    /// Likewise of what was typed, and of the Nexfile that it names.
+    pub(crate) fn typed(args: RunArgs) -> Result<Self, CliError> {
+        let args = prepare::with_nexfile(args)?;
+        Self::of_file(prepare::name(&args)?, args)
+    }
+
+    fn of_file(name: WorkloadName, args: RunArgs) -> Result<Self, CliError> {
         let (bytes, kind) = prepare::read(&args)?;
         prepare::check(&args, kind)?;
         let (tags, wanted) = (parse_tags(&args.tags)?, wanted(&args));
         let artifact = Artifact::File { args: Box::new(args), kind, bytes };
         Ok(Self { name, tags, wanted, artifact })
+    }
+
+    /// The files that it was read from: its Nexfile, if it has one, and what is uploaded.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let Artifact::File { args, .. } = &self.artifact else { return Vec::new() };
+        let nexfile = args.nexfile.as_ref().map(|nexfile| nexfile.path.clone());
+        nexfile.into_iter().chain([args.path().to_owned()]).collect()
     }
 
     /// Type and lifecycle, for people.
@@ -139,13 +156,33 @@ impl Wish {
         state_dir: &Path,
     ) -> Result<Fulfilled, CliError> {
         let start = Instant::now();
+        let request = self.upload(client, state_dir).await?;
+        let done = self.place(client, request).await?;
+        Ok(Fulfilled { elapsed: start.elapsed(), ..done })
+    }
+
+    /// The first half of [`Self::fulfil`], for who must know what was asked for although it failed.
+    pub(crate) async fn upload(
+        &self,
+        client: &Client,
+        state_dir: &Path,
+    ) -> Result<StartWorkloadRequest, CliError> {
         let uploaded = match &self.artifact {
             Artifact::File { bytes, .. } => {
                 Some(prepare::upload_file(client, &self.name, bytes).await?)
             }
             Artifact::There(_) => None,
         };
-        let request = self.request(client, state_dir, uploaded.as_ref())?;
+        self.request(client, state_dir, uploaded.as_ref())
+    }
+
+    /// The second half: brings what runs to what was uploaded.
+    pub(crate) async fn place(
+        &self,
+        client: &Client,
+        request: StartWorkloadRequest,
+    ) -> Result<Fulfilled, CliError> {
+        let start = Instant::now();
         let done = Box::pin(replace(client, &request, &self.tags, self.wanted)).await?;
         Ok(Fulfilled { request, done, elapsed: start.elapsed() })
     }
@@ -185,6 +222,35 @@ impl Wish {
 }
 
 impl Fulfilled {
+    /// What was asked for.
+    pub(crate) fn request(&self) -> &StartWorkloadRequest {
+        &self.request
+    }
+
+    /// What was started; nothing when it ran already.
+    pub(crate) fn placed(&self) -> &[Placed] {
+        match &self.done {
+            Done::AlreadyRunning(_) => &[],
+            Done::Changed { placed, .. } => placed,
+        }
+    }
+
+    /// What ran already, just so.
+    pub(crate) fn already(&self) -> Option<&WorkloadSummary> {
+        match &self.done {
+            Done::AlreadyRunning(workload) => Some(workload),
+            Done::Changed { .. } => None,
+        }
+    }
+
+    /// How many it took the place of.
+    pub(crate) fn n_replaced(&self) -> usize {
+        match &self.done {
+            Done::AlreadyRunning(_) => 0,
+            Done::Changed { n_stopped, n_buried, .. } => n_stopped + n_buried,
+        }
+    }
+
     /// What happened, for people.
     pub(crate) fn tell(&self) {
         match &self.done {
