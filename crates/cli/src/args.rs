@@ -13,8 +13,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    apply, buckets, call, clone, config, delete, events, explain, info, init, lameduck, logs, ls,
-    nexlet, node, nodes, run, scale, schema, stop, up, workload,
+    apply, buckets, call, clone, config, delete, dev, events, explain, info, init, lameduck, logs,
+    ls, nexlet, node, nodes, run, scale, schema, stop, up, workload,
 };
 use crate::config::Origins;
 pub(crate) use connection::ConnectionArgs;
@@ -95,6 +95,8 @@ pub(crate) enum Command {
     /// Deploy a file: JavaScript, WebAssembly or a static program
     #[command(visible_aliases = ["devrun", "yeet"])]
     Run(Box<run::RunArgs>),
+    /// Work on a file: deploy it, deploy it again at each save, and show its logs and calls
+    Dev(Box<dev::DevArgs>),
     /// Send one request to a function, by name or subject, and print the reply
     Call(call::CallArgs),
     /// List workloads

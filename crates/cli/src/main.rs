@@ -66,6 +66,7 @@ impl Cli {
         match self.command {
             Command::Up(args) => commands::up::run(globals, *args).await,
             Command::Run(args) => commands::run::run(globals, *args).await,
+            Command::Dev(args) => commands::dev::run(globals, *args).await,
             Command::Call(args) => commands::call::run(globals, args).await,
             Command::Ls(args) => commands::ls::run(globals, args).await,
             Command::Nodes(args) => commands::nodes::run(globals, args).await,

@@ -167,13 +167,13 @@ impl Drop for RawTerminal {
 /// Until nobody listens or the terminal is gone.
 fn forward(sender: &mpsc::Sender<Event>) {
     while !sender.is_closed() {
-        match poll(LOOK) {
-            Ok(false) => {}
-            Ok(true) => match read() {
-                Ok(event) if sender.blocking_send(event).is_ok() => {}
-                _ => return,
-            },
-            Err(_) => return,
+        let Ok(has_event) = poll(LOOK) else { return };
+        if !has_event {
+            continue;
+        }
+        let Ok(event) = read() else { return };
+        if sender.blocking_send(event).is_err() {
+            return;
         }
     }
 }

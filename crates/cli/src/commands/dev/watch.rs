@@ -259,7 +259,8 @@ fn is_save(event: &Event, names: &[OsString]) -> bool {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
         _ => true,
     };
-    let is_ours = |path: &PathBuf| path.file_name().is_some_and(|name| names.iter().any(|n| n == name));
+    let is_ours =
+        |path: &PathBuf| path.file_name().is_some_and(|name| names.iter().any(|n| n == name));
     is_change && event.paths.iter().any(is_ours)
 }
 

@@ -1,0 +1,58 @@
+//! One deploy of what the file has now.
+//!
+//! Owns: reading, uploading and placing it, and what is known of it although it failed. Never: shows anything.
+
+use std::path::PathBuf;
+
+use nex_api::workload::StartWorkloadRequest;
+use nex_client::Client;
+use tokio::time::Instant;
+
+use super::ours::{ids_of, version_of};
+use crate::commands::run::{Fulfilled, RunArgs, Wish};
+use crate::error::CliError;
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) saved: Instant,
+    /// Those to watch; none when they could not be told.
+    pub(super) files: Vec<PathBuf>,
+    /// The name and the version that nodes were asked to start.
+    pub(super) asked_for: Option<(String, String)>,
+    /// The ids of what had the name before, when it is a new one to us.
+    pub(super) before: Vec<String>,
+    pub(super) result: Result<Fulfilled, CliError>,
+}
+
+/// Deploys; `known` are the names that were deployed before.
+pub(super) async fn attempt(
+    client: Client,
+    state_dir: PathBuf,
+    args: RunArgs,
+    known: Vec<String>,
+    saved: Instant,
+) -> Attempt {
+    let (files, asked_for, before) = (Vec::new(), None, Vec::new());
+    let failed = |error| Attempt { saved, files, asked_for, before, result: Err(error) };
+    let wish = match Wish::typed(args) {
+        Ok(wish) => wish,
+        Err(error) => return failed(error),
+    };
+    let attempt = Attempt { files: wish.files(), ..failed(CliError::other("not deployed")) };
+    let prepared = async {
+        let request = wish.upload(&client, &state_dir).await?;
+        let before = match known.contains(&request.name) {
+            true => Vec::new(),
+            false => ids_of(&client, &request.name).await?,
+        };
+        Ok::<_, CliError>((request, before))
+    };
+    let (request, before): (StartWorkloadRequest, _) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => return Attempt { result: Err(error), ..attempt },
+    };
+    let asked_for = version_of(&request).map(|version| (request.name.clone(), version.to_owned()));
+    let result = wish.place(&client, request).await;
+    Attempt { asked_for, before, result, ..attempt }
+}

@@ -1,0 +1,130 @@
+//! What this session deployed, as opposed to what else has its name.
+//!
+//! Owns: telling them apart, and removing ours. Never: deploys.
+//!
+//! Ids are not enough: a deploy that fails half-way may have started a copy, and `nex scale` may have added
+//! some. So what runs in a version of ours is ours too, unless it ran before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nex_api::workload::{StartWorkloadRequest, WorkloadSummary, fact};
+use nex_client::Client;
+use serde_json::Value;
+
+use crate::commands::stop::{bury, stop_all};
+use crate::error::CliError;
+
+/// By name: a Nexfile may change it.
+#[derive(Debug, Default)]
+pub(super) struct Ours(BTreeMap<String, Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Ran before the session came to this name.
+    before: BTreeSet<String>,
+    started: BTreeSet<String>,
+    versions: BTreeSet<String>,
+}
+
+/// What tells a version; see `nex run`.
+pub(super) fn version_of(request: &StartWorkloadRequest) -> Option<&str> {
+    request.metadata.get(fact::REQUEST_DIGEST).and_then(Value::as_str)
+}
+
+/// The ids of all that has a name now.
+pub(super) async fn ids_of(client: &Client, name: &str) -> Result<Vec<String>, CliError> {
+    let fleet = client.fleet().await?;
+    let found = client.copies(&fleet, name).await?;
+    let all = found.here.into_iter().chain(found.away).chain(found.finished);
+    Ok(all.map(|workload| workload.id).collect())
+}
+
+impl Ours {
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// The names that may have something of ours.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// The session comes to this name, which these have already.
+    pub(super) fn begin(&mut self, name: &str, before: impl IntoIterator<Item = String>) {
+        self.0.entry(name.to_owned()).or_default().before.extend(before);
+    }
+
+    /// A version is going to be deployed.
+    pub(super) fn asked_for(&mut self, name: &str, version: &str) {
+        let known = self.0.entry(name.to_owned()).or_default();
+        known.versions.insert(version.to_owned());
+    }
+
+    pub(super) fn started(&mut self, name: &str, id: &str) {
+        self.0.entry(name.to_owned()).or_default().started.insert(id.to_owned());
+    }
+
+    /// Whether a line with this name or id is shown.
+    pub(super) fn concerns(&self, name: Option<&str>, id: &str) -> bool {
+        match name {
+            Some(name) => self.0.contains_key(name),
+            None => self.0.values().any(|known| known.started.contains(id)),
+        }
+    }
+
+    fn has(&self, workload: &WorkloadSummary) -> bool {
+        let Some(known) = self.0.get(&workload.name) else { return false };
+        let version = workload.metadata.get(fact::REQUEST_DIGEST);
+        known.started.contains(&workload.id)
+            || (version.is_some_and(|version| known.versions.contains(version))
+                && !known.before.contains(&workload.id))
+    }
+
+    /// Stops what is ours of that name, and forgets the name.
+    pub(super) async fn remove(
+        &mut self,
+        client: &Client,
+        name: &str,
+    ) -> Result<Vec<String>, CliError> {
+        let fleet = client.fleet().await?;
+        let found = client.copies(&fleet, name).await?;
+        let mut here: Vec<WorkloadSummary> = found.here;
+        here.extend(found.finished);
+        here.retain(|workload| self.has(workload));
+        let away: Vec<WorkloadSummary> =
+            found.away.into_iter().filter(|workload| self.has(workload)).collect();
+        stop_all(client, &here).await?;
+        bury(client, &away).await?;
+        self.0.remove(name);
+        Ok(here.into_iter().chain(away).map(|workload| workload.id).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workload(name: &str, id: &str, version: &str) -> WorkloadSummary {
+        WorkloadSummary {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            metadata: [(fact::REQUEST_DIGEST.to_owned(), version.to_owned())].into(),
+            ..WorkloadSummary::default()
+        }
+    }
+
+    #[test]
+    fn only_what_the_session_started_is_ours() {
+        let mut ours = Ours::default();
+        ours.begin("echo", ["old".to_owned()]);
+        ours.asked_for("echo", "v1");
+        ours.started("echo", "new");
+        assert!(ours.has(&workload("echo", "new", "v1")));
+        assert!(ours.has(&workload("echo", "half-way", "v1")), "a copy that nobody told of");
+        assert!(!ours.has(&workload("echo", "old", "v1")), "it ran before");
+        assert!(!ours.has(&workload("echo", "theirs", "v2")), "somebody else's version");
+        assert!(!ours.has(&workload("other", "new", "v1")));
+        assert!(ours.concerns(Some("echo"), "?") && ours.concerns(None, "new"));
+        assert!(!ours.concerns(Some("other"), "new") && !ours.concerns(None, "old"));
+    }
+}
