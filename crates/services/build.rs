@@ -41,7 +41,7 @@ const PROFILE: [(&str, &str); 7] = [
 
 /// What the outer cargo, or a wrapper such as clippy, says to this build alone.
 const NOT_FOR_THE_SHIM: [&str; 6] = [
-    "CARGO_ENCODED_RUSTFLAGS",
+    "RUSTFLAGS",
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_TARGET",
     "CARGO_TARGET_DIR",
@@ -71,13 +71,21 @@ fn build(root: &Path, target: &OsString, folder: &Path) -> Result<(), Box<dyn Er
     for name in NOT_FOR_THE_SHIM {
         cargo.env_remove(name);
     }
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags().join("\x1f"));
     let status = cargo.envs(PROFILE).status()?;
     if !status.success() {
         let hint = "it is static, so that it needs the C library's archive, libc.a, installed";
         return Err(format!("the build of the shim failed ({status}), see above; {hint}").into());
     }
     Ok(())
+}
+
+/// What the shim needs, and of the outer build's flags those that keep this machine's paths out of a binary.
+fn flags() -> Vec<String> {
+    let own = ["-C", "target-feature=+crt-static", "-C", "relocation-model=static"];
+    let outer = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let remaps = outer.split('\x1f').filter(|flag| flag.starts_with("--remap-path-prefix="));
+    own.into_iter().chain(remaps).map(str::to_owned).collect()
 }
 
 fn variable(name: &str) -> Result<OsString, String> {

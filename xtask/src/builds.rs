@@ -1,4 +1,4 @@
-//! The binaries that demo, test and bench start: `nex`, and the static programs of the examples.
+//! The binaries that demo, test and bench start and dist packs: `nex`, and the static programs of the examples.
 //!
 //! Owns: how they are built and where they are then. Never: builds anything of its own accord.
 
@@ -21,6 +21,25 @@ pub(crate) fn nex(root: &Path) -> anyhow::Result<PathBuf> {
     build.args(["build", "--release", "--package", "nex-cli", "--bin", "nex"]);
     succeed(build)?;
     Ok(nex_path(root))
+}
+
+/// Builds the `nex` that is given away: the profile for distribution, the locked dependencies, and no folder of
+/// this machine in it, so that others get the same bytes.
+pub(crate) fn dist(root: &Path) -> anyhow::Result<PathBuf> {
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
+    let mut flags = vec![format!("--remap-path-prefix={}=/nex", root.display())];
+    flags.extend(cargo_home.map(|folder| {
+        format!("--remap-path-prefix={}=/registry", folder.join("registry/src").display())
+    }));
+    let mut build = cargo(root);
+    build.args(["build", "--profile", "dist", "--locked", "--package", "nex-cli", "--bin", "nex"]);
+    // Instead of the user's own flags, which may be for this processor only.
+    build.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    // What is linked as a whole cannot be compiled in pieces.
+    build.env("CARGO_INCREMENTAL", "0");
+    succeed(build)?;
+    Ok(target_dir(root).join("dist/nex"))
 }
 
 /// Where the release binary of `nex` is, once it is built.
@@ -60,7 +79,8 @@ pub(crate) fn target_dir(root: &Path) -> PathBuf {
     given.map_or_else(|| root.join("target"), |path| root.join(path))
 }
 
-fn host_triple(root: &Path) -> anyhow::Result<String> {
+/// The target that this machine builds for.
+pub(crate) fn host_triple(root: &Path) -> anyhow::Result<String> {
     let output =
         Command::new("rustc").arg("-vV").current_dir(root).output().context("cannot run rustc")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -18,9 +18,11 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod builds;
 mod demo;
+mod dist;
 mod guests;
 mod nats_server;
 mod screenshots;
+mod size;
 mod test;
 mod tidy;
 
@@ -39,12 +41,16 @@ enum Task {
     Test,
     /// Checks what compilers do not: size budgets, the dependency table, documentation, marks
     Tidy,
-    /// Measures functions, the control plane or services, in one run on this machine
+    /// Measures functions, the control plane, services or the command line, in one run on this machine
     Bench(bench::Args),
     /// Makes the pictures of the README from real runs
     Screenshots(screenshots::Args),
     /// Builds the guests whose .wasm files are committed
     Guests,
+    /// Packs Nex for machines without this repository: target/dist/nex-<version>-<target>.tar.gz, and its checksum
+    Dist(dist::Args),
+    /// Tells what a binary is made of, by section and by crate
+    Size(size::Args),
     /// The plain responder that `bench` compares with
     #[command(hide = true)]
     BenchResponder(bench::ResponderArgs),
@@ -73,6 +79,8 @@ fn run(task: Task, root: &Path) -> anyhow::Result<ExitCode> {
         Task::Bench(args) => bench::run(root, &args)?,
         Task::Screenshots(args) => screenshots::run(root, &args)?,
         Task::Guests => guests::run(root)?,
+        Task::Dist(args) => dist::run(root, &args)?,
+        Task::Size(args) => size::run(root, &args)?,
         Task::BenchResponder(args) => bench::run_responder(&args)?,
         Task::BenchBoxes(args) => bench::run_boxes(&args)?,
     }

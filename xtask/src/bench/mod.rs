@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: functions against a plain responder, the control plane, or services, in one run on this
-//! machine.
+//! `cargo xtask bench`: functions against a plain responder, the control plane, services, or the command line, in one
+//! run on this machine.
 //!
 //! Owns: what is measured, and in which order (interleaved pairs, so that a slow minute hits both alike). Never:
 //! compares with numbers of another run or machine; only the ratios mean something elsewhere.
@@ -19,11 +19,13 @@ use measure::{Load, measure};
 use report::{Deploy, Function, Memory, Pair, Report};
 
 mod boxes;
+mod cli;
 mod control;
 mod measure;
 mod report;
 mod responder;
 mod services;
+mod table;
 
 pub(crate) use boxes::{BoxesArgs, run as run_boxes};
 pub(crate) use responder::{ResponderArgs, run as run_responder};
@@ -67,6 +69,8 @@ enum What {
     Control,
     /// Boxes, deploys, requests, memory and adoption of services
     Services,
+    /// How long commands take, and what an idle node does
+    Cli,
 }
 
 const PLAIN: &str = "bench.plain";
@@ -161,6 +165,13 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
             let report = control::measure_control(&server, &nex, args.quick).await;
             nex.finish().await;
             report
+        })?;
+        return print(args, &report);
+    }
+    if args.what == What::Cli {
+        let report = runtime.block_on(async {
+            let server = NatsServer::options().binary(nats_server).try_start().await?;
+            cli::measure_cli(&server, &nex, args.quick).await
         })?;
         return print(args, &report);
     }

@@ -16,7 +16,7 @@ use nex_api::{encode, subject};
 use nex_testkit::{Nex, Signal, poll};
 
 use super::super::control::deploy;
-use super::report::{Row, millis};
+use super::super::table::{Row, millis};
 use super::{Bench, progress};
 
 /// In the command line of every shim.

@@ -6,8 +6,8 @@ use std::fs;
 
 use nex_testkit::{Entry, Nex};
 
+use super::super::table::Row;
 use super::crowd::{self, SHIM};
-use super::report::Row;
 use super::{Bench, progress};
 
 /// Shim and the box's first process.

@@ -5,7 +5,6 @@
 
 mod crowd;
 mod memory;
-mod report;
 mod single;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use nex_types::Namespace;
 use serde_json::json;
 
 use super::progress;
-use report::{Row, Services};
+use super::table::{Row, Table};
 
 const SOURCE: &str = include_str!("program.c");
 
@@ -72,7 +71,7 @@ pub(super) async fn measure_services(
     programs: Programs<'_>,
     is_quick: bool,
     only: Option<&str>,
-) -> anyhow::Result<Services> {
+) -> anyhow::Result<Table> {
     let program = build(nex)?;
     let amounts = if is_quick { Amounts::QUICK } else { Amounts::WHOLE };
     let is_wanted = |name: &str| only.is_none_or(|part| name.contains(part));
@@ -98,7 +97,7 @@ pub(super) async fn measure_services(
     if is_wanted("crowd") {
         rows.extend(crowd::measure(&bench, nex).await?);
     }
-    Ok(Services::new(rows))
+    Ok(Table::new("services", rows))
 }
 
 impl Bench<'_> {

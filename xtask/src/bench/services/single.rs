@@ -13,7 +13,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::super::control::deploy;
 use super::super::measure::{Load, Sample, measure};
-use super::report::{Row, millis};
+use super::super::table::{Row, millis};
 use super::{Bench, progress};
 
 const BOX_TARGET_MS: f64 = 4.0;

@@ -1,4 +1,4 @@
-//! The figures of services, as a table and as JSON.
+//! Figures with absolute targets, as a table and as JSON.
 //!
 //! Owns: medians, spreads, targets, and on which machine it was. Never: measures.
 
@@ -10,7 +10,8 @@ use serde::Serialize;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
-pub(crate) struct Services {
+pub(crate) struct Table {
+    title: &'static str,
     machine: String,
     rows: Vec<Row>,
 }
@@ -27,15 +28,15 @@ pub(super) struct Row {
     target: Option<f64>,
 }
 
-impl Services {
-    pub(super) fn new(rows: Vec<Row>) -> Self {
+impl Table {
+    pub(super) fn new(title: &'static str, rows: Vec<Row>) -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let kernel = read("/proc/sys/kernel/osrelease");
         let load = read("/proc/loadavg");
         let load = load.split(' ').next().unwrap_or_default();
         let machine = format!("{cores} cores, Linux {}, load {load} at the end", kernel.trim());
-        Self { machine, rows }
+        Self { title, machine, rows }
     }
 }
 
@@ -63,10 +64,10 @@ impl Row {
     }
 }
 
-impl fmt::Display for Services {
+impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{}\n", self.machine)?;
-        let title = "services";
+        let title = self.title;
         writeln!(
             f,
             "{title:<52} {:>4} {:>8} {:>8} {:>18} {:>9}",
@@ -95,7 +96,8 @@ mod tests {
     fn a_row_has_its_median_its_ends_and_its_verdict() {
         let row = Row::new("things, ms", vec![3.0, 1.0, 2.0]).below(2.5);
         assert_eq!((row.p50, row.min, row.max), (2.0, 1.0, 3.0));
-        let table = Services { machine: "this".to_owned(), rows: vec![row] }.to_string();
+        let table = Table { title: "all", machine: "this".to_owned(), rows: vec![row] };
+        let table = table.to_string();
         assert!(table.contains("1.00–3.00") && table.contains("< 2.5 ✓"), "{table}");
     }
 }
