@@ -140,7 +140,10 @@ fn hint_of(code: &str) -> Option<&'static str> {
         Code::NodeFailed | Code::NexletSilent | Code::SpawnFailed => {
             "look closer with: nex doctor   or in the node's log"
         }
-        Code::ArtifactMissing | Code::DigestMismatch | Code::StartRequestInvalid => {
+        Code::StartRequestInvalid => {
+            "see all keys: nex schema nexfile   or have it made: nex run FILE --on SUBJECT"
+        }
+        Code::ArtifactMissing | Code::DigestMismatch => {
             "upload a file and deploy it, all in one: nex run FILE --on SUBJECT"
         }
         Code::ArtifactUnsupported => {

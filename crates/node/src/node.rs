@@ -166,7 +166,9 @@ impl Node {
         let now = Instant::now();
         let agents = self.shared.agents.all();
         let healthy = agents.into_iter().filter(|(_, agent)| agent.health(now) == Health::Healthy);
-        healthy.map(|(_, agent)| agent.name).collect()
+        let mut names: Vec<String> = healthy.map(|(_, agent)| agent.name).collect();
+        names.sort();
+        names
     }
 
     /// Where what should run is kept now.

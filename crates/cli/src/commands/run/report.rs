@@ -104,10 +104,18 @@ fn how_to_use(args: &RunArgs, name: &str) {
     let subject = subject.map(|text| text.trim_start_matches("subject:"));
     if let Some(subject) = subject {
         let is_literal = SubjectPattern::parse(subject).is_ok_and(|pattern| pattern.is_literal());
-        let target = if is_literal { name } else { subject };
+        let example = one_of(subject);
+        let target = if is_literal { name } else { &example };
         ui::line(format_args!(
-            "  call it:  nats req {subject} 'hello'     or   nex call {target} 'hello'"
+            "  call it:  nats req {example} 'hello'     or   nex call {target} 'hello'"
         ));
     }
     ui::line(format_args!("  logs:     nex logs {name} -f     stop:  nex stop {name}"));
+}
+
+/// A subject that the pattern stands for, since only such a one can be called.
+fn one_of(pattern: &str) -> String {
+    let tokens =
+        pattern.split('.').map(|token| if matches!(token, "*" | ">") { "x" } else { token });
+    tokens.collect::<Vec<_>>().join(".")
 }
