@@ -44,7 +44,8 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make {}", folder.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let node = Nex::managed().binary(nex).arguments(["--node-name", "swift-otter"]).try_up().await?;
+        let node =
+            Nex::managed().binary(nex).arguments(["--node-name", "swift-otter"]).try_up().await?;
         let played = play(&node, &service, &folder).await;
         node.run(&["stop", "--all", "--yes"]).await;
         node.finish().await;

@@ -161,7 +161,7 @@ async fn until(bench: &Bench<'_>, expected: &Running, begin: Instant) -> anyhow:
 
 /// What the one node answers, without the wait for others.
 async fn running(nats: &async_nats::Client) -> anyhow::Result<Running> {
-    let request = ListWorkloadsRequest { filter: Vec::new(), namespace: "default".to_owned() };
+    let request = ListWorkloadsRequest { namespace: "default".to_owned(), ..Default::default() };
     let subject = subject::control("default", "WPING");
     let reply = nats.request(subject, encode(&request).into()).await?;
     let listed: Vec<WorkloadSummary> = serde_json::from_slice(&reply.payload)?;

@@ -88,10 +88,10 @@ fn quoted(source: &str, texts: &mut Vec<String>) {
         let is_raw = rest[..at].ends_with("r#");
         rest = if from.starts_with("//") {
             from.split_once('\n').map_or("", |(_, after)| after)
-        } else if let Some(quote) =
-            ["'\"'", "'\\\"'", "'\\''"].iter().find(|q| from.starts_with(**q))
+        } else if let Some(after) =
+            ["'\"'", "'\\\"'", "'\\''"].iter().find_map(|quote| from.strip_prefix(quote))
         {
-            &from[quote.len()..]
+            after
         } else if from.starts_with('"') && is_raw {
             let (text, after) = from[1..].split_once("\"#").unwrap_or((&from[1..], ""));
             texts.push(text.to_owned());
