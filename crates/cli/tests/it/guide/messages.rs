@@ -86,10 +86,10 @@ fn quoted(source: &str, texts: &mut Vec<String>) {
     while let Some(at) = rest.find(['"', '/', '\'']) {
         let from = &rest[at..];
         let is_raw = rest[..at].ends_with("r#");
-        rest = if from.starts_with("//") {
-            from.split_once('\n').map_or("", |(_, after)| after)
+        rest = if let Some(comment) = from.strip_prefix("//") {
+            comment.split_once('\n').map_or("", |(_, after)| after)
         } else if let Some(after) =
-            ["'\"'", "'\\\"'", "'\\''"].iter().find_map(|quote| from.strip_prefix(quote))
+            ["'\"'", "'\\\"'", "'\\''"].iter().find_map(|quote| from.strip_prefix(*quote))
         {
             after
         } else if from.starts_with('"') && is_raw {
