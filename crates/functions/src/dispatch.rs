@@ -125,9 +125,7 @@ impl Dispatcher {
             to_run.reverse();
             spawn_batch(self, Batch { jobs: to_run, ..Batch::default() });
         }
-        for job in refused {
-            self.refuse(job).await;
-        }
+        self.refuse(refused).await;
     }
 
     /// Runs the call of a source that keeps its messages, when there is a place. The message's reply
@@ -178,10 +176,16 @@ impl Dispatcher {
         self.guest.release_idle();
     }
 
-    async fn refuse(&self, job: Job) {
+    /// The reader of a flood is here most of the time: what this costs is how soon it falls behind.
+    async fn refuse(&self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
         let n_waiting = self.gate().n_waiting();
         let retry_after_secs = retry_after(&self.limits, n_waiting, self.stats.ran_on_average());
-        self.end_with(job, Failure::QueueFull { n_waiting, retry_after_secs }).await;
+        for job in jobs {
+            self.end_with(job, Failure::QueueFull { n_waiting, retry_after_secs }).await;
+        }
     }
 
     /// Ends a call that did not run.
@@ -193,7 +197,7 @@ impl Dispatcher {
                 self.send(self.failed(&caller, &job.message, &failure)).await;
             }
             From::Source { tell, .. } => {
-                self.count(&job.message, &failure);
+                self.count(&Caller::Nobody, &job.message, &failure);
                 let _source_is_gone = tell.send(Err(failure));
             }
         }
@@ -238,7 +242,7 @@ impl Dispatcher {
         let outcome = outcome.unwrap_or(Err(Failure::Draining));
         self.stats.ended();
         match &outcome {
-            Err(failure) => drop(self.count(message, failure)),
+            Err(failure) => drop(self.count(&Caller::Nobody, message, failure)),
             Ok(reply) => self.count_status(reply),
         }
         outcome
@@ -320,23 +324,26 @@ impl Dispatcher {
     }
 
     fn failed(&self, caller: &Caller, message: &Message, failure: &Failure) -> Option<Answer> {
-        let request_id = self.count(message, failure);
+        let request_id = self.count(caller, message, failure)?;
         match caller {
             Caller::Waits(to) => Some(self.responder.failure(to, failure, &request_id)),
             Caller::Nobody | Caller::Refused => None,
         }
     }
 
-    /// Counts and logs a failure, under the id that is returned.
-    fn count(&self, message: &Message, failure: &Failure) -> Id {
+    /// Counts and logs a failure, under the id that is returned; none is drawn where nobody would see it.
+    fn count(&self, caller: &Caller, message: &Message, failure: &Failure) -> Option<Id> {
         self.stats.failed(failure.status());
+        if !failure.is_logged() && !matches!(caller, Caller::Waits(_)) {
+            return None;
+        }
         let request_id = Id::random();
         if failure.is_logged() {
             let line =
                 format!("call on {} failed: {failure} (request {request_id})", message.subject);
             self.logs.line(Level::Error, &line);
         }
-        request_id
+        Some(request_id)
     }
 
     fn count_status(&self, reply: &Reply) {

@@ -580,7 +580,7 @@ impl Owner {
             if let Some(cpu) = end.and_then(|end| end.cpu) {
                 seen.usage.cpu_seconds = Duration::from_micros(cpu).as_secs_f64();
             }
-            (seen.usage.memory_bytes, seen.usage.processes) = (None, Some(0));
+            (seen.usage.memory_bytes, seen.usage.processes) = (Some(0), Some(0));
         });
     }
 

@@ -8,10 +8,12 @@
 //! 4. Its output arrives line by line, byte by byte, and never holds it up.
 //! 5. What is no static program of this machine, or not what was asked for, is refused by name.
 //! 6. A start that is given up, and a nexlet that ends, leave nothing.
+//! 7. What it uses of the machine is counted, also by the next nexlet, and at its end.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod adoption;
 mod endings;
+mod metrics;
 mod output;
 mod programs;
 mod refusals;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -24,6 +25,7 @@ int main(int argc, char **argv) {
     if (getcwd(directory, sizeof directory)) { say("cwd "); say(directory); say("\n"); }
     return 0;
   }
+  if (!strcmp(what, "busy")) { while (clock() < CLOCKS_PER_SEC / 5) {} return 0; }
   if (!strcmp(what, "exit")) return atoi(argv[2]);
   if (!strcmp(what, "crash")) { signal(SIGSEGV, SIG_DFL); raise(SIGSEGV); }
   if (!strcmp(what, "polite")) { signal(SIGTERM, on_term); signal(SIGINT, on_term); say("up\n"); wait_for_ever(); }
