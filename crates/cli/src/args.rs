@@ -4,7 +4,9 @@
 
 mod connection;
 mod log;
+mod metrics;
 mod node_flags;
+mod otlp;
 mod secret;
 
 use std::path::PathBuf;
@@ -19,7 +21,9 @@ use crate::commands::{
 use crate::config::Origins;
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use log::{LogArgs, LogTarget};
+pub(crate) use metrics::MetricsArgs;
 pub(crate) use node_flags::{Agent, GoNodeArgs, NexletsArgs};
+pub(crate) use otlp::OtlpArgs;
 pub(crate) use secret::Secret;
 
 const LONG_ABOUT: &str =

@@ -21,6 +21,7 @@ use crate::events::Events;
 use crate::feeds::Feeds;
 use crate::history::History;
 use crate::identity::{Identity, StateDir};
+use crate::metrics::{MetricsError, NexletRestarts, Prepared};
 use crate::minter::{Issuer, Minter, Parts};
 use crate::node::Built;
 use crate::state::State;
@@ -39,6 +40,8 @@ pub enum BuildError {
     Subscribe(String),
     #[error("what should run cannot be read from the state directory")]
     State(#[source] std::io::Error),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
 }
 
 impl Config {
@@ -51,7 +54,7 @@ impl Config {
         directory: StateDir,
         identity: &Identity,
     ) -> Result<Built, BuildError> {
-        let tags = tags(&self)?;
+        let mut tags = tags(&self)?;
         let settings =
             Settings { inbox_prefix: Some(NEX_INBOX.to_owned()), ..self.connection.clone() };
         let client = connect(&settings).await?;
@@ -71,6 +74,10 @@ impl Config {
         };
         let feeds = Feeds::subscribe(&client, identity.node_id()).await;
         let feeds = feeds.map_err(BuildError::Subscribe)?;
+        let metrics = self.metrics.clone().prepare(&client).await?;
+        if let Some(address) = metrics.as_ref().and_then(Prepared::address) {
+            tags.insert("nex.metrics".to_owned(), address.to_string());
+        }
         // Boxed, since it is large and awaited once.
         let reading =
             Box::pin(State::open(self.state, &client, directory.path(), identity.node_id()));
@@ -94,8 +101,9 @@ impl Config {
             minter: Minter::new(self.issuer.clone(), parts),
             tasks: Tasks::new(),
             view: View::default(),
+            nexlet_restarts: NexletRestarts::default(),
         });
-        Ok(Built { config: self, shared, feeds, directory })
+        Ok(Built { config: self, shared, feeds, metrics, directory })
     }
 }
 

@@ -10,6 +10,7 @@ use nex_bus::Settings;
 use nex_types::Tags;
 
 use crate::events::EventSink;
+use crate::metrics::MetricsExport;
 use crate::minter::Issuer;
 use crate::policy::Policy;
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub events: EventSink,
     /// Whether the log lines of workloads are kept in JetStream.
     pub keep_logs: bool,
+    /// Where metrics go; collected for somebody only.
+    pub metrics: MetricsExport,
     /// How long a bid may be claimed.
     pub bid_ttl: Duration,
     /// The nexlets to keep running.

@@ -8,6 +8,7 @@
 //!                                              └─step_aside─► stopped, nexlets go on for a successor
 //! ```
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +25,7 @@ use crate::config::Config;
 use crate::control::{Shared, endpoints, handler};
 use crate::feeds::{Feeds, beat};
 use crate::identity::StateDir;
+use crate::metrics::Prepared;
 use crate::presence::attend;
 use crate::records::Records;
 use crate::status::NodeStatus;
@@ -41,6 +43,7 @@ pub struct Built {
     pub(crate) config: Config,
     pub(crate) shared: Arc<Shared>,
     pub(crate) feeds: Feeds,
+    pub(crate) metrics: Option<Prepared>,
     pub(crate) directory: StateDir,
 }
 
@@ -51,6 +54,7 @@ pub struct Node {
     tasks: Tasks,
     house: Arc<House>,
     n_nexlets: usize,
+    metrics_address: Option<SocketAddr>,
     service: Running,
     status: NodeStatus,
     /// Kept, and with it the lock, until everything has ended.
@@ -63,7 +67,7 @@ impl Built {
     /// # Errors
     /// When the service cannot be registered with the server.
     pub async fn spawn(self) -> Result<Node, String> {
-        let Self { config, shared, feeds, directory } = self;
+        let Self { config, shared, feeds, metrics, directory } = self;
         let tasks = shared.tasks.clone();
         let link = shared.agents.link.clone().run(shared.client.clone(), tasks.token());
         tasks.spawn("link clock", OnFailure::EndProcess, link);
@@ -77,6 +81,10 @@ impl Built {
         keep_state(&shared, &tasks).await;
         let histories = history::attend(Arc::clone(&shared), tasks.token());
         tasks.spawn("histories", OnFailure::Log, histories);
+        let metrics_address = metrics.as_ref().and_then(Prepared::address);
+        if let Some(metrics) = metrics {
+            metrics.spawn(&shared);
+        }
         let attend = attend(Arc::clone(&shared), config.orphan_after, tasks.token());
         tasks.spawn("presence", OnFailure::EndProcess, attend);
         let status = NodeStatus::of(&shared);
@@ -91,7 +99,7 @@ impl Built {
             was_starting
         });
         shared.view.node_changed();
-        Ok(Node { shared, tasks, house, n_nexlets, service, status, directory })
+        Ok(Node { shared, tasks, house, n_nexlets, metrics_address, service, status, directory })
     }
 }
 
@@ -169,6 +177,12 @@ impl Node {
         let mut names: Vec<String> = healthy.map(|(_, agent)| agent.name).collect();
         names.sort();
         names
+    }
+
+    /// Where `/metrics` is answered, if it is.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// Where what should run is kept now.

@@ -83,6 +83,7 @@ pub(crate) async fn supervise(supervisor: Supervisor, token: CancellationToken) 
     let showing = spool::show(name, log, this.shared.tasks.token());
     this.shared.tasks.spawn("nexlet output", OnFailure::Log, showing);
     let mut restarts = Restarts::default();
+    this.shared.nexlet_restarts.begin(&this.program.name);
     this.records.settle();
     let mut agent_id = this.known_id();
     let mut found = this.take_over(&token).await;
@@ -113,6 +114,7 @@ pub(crate) async fn supervise(supervisor: Supervisor, token: CancellationToken) 
         let restart = restarts.ended(started, Instant::now());
         this.shared.agents.set_degraded(&agent_id, restart.degraded);
         let (nexlet, after) = (&this.program.name, restart.after);
+        this.shared.nexlet_restarts.restarted(nexlet);
         tracing::error!(nexlet, reason, ?after, "nexlet ended, starting it again");
         tokio::select! {
             () = tokio::time::sleep(after) => {}

@@ -92,6 +92,9 @@ async fn up(globals: &Globals, args: &NodeUpArgs) -> Result<(), CliError> {
         state = served::place(&node),
         "nex node ready"
     );
+    if let Some(address) = node.metrics_address() {
+        ui::line(format_args!("metrics  http://{address}/metrics"));
+    }
     ui::line(format_args!("ready in {}", served::for_people(start.elapsed())));
     let stopped = served::until_stopped(node, &mut signals).await;
     tracing::info!("nex node stopped");

@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::nexlet::NexletKind;
 use super::upgrade::Successor;
-use crate::args::{Agent, GoNodeArgs, NexletsArgs, Secret};
+use crate::args::{Agent, GoNodeArgs, MetricsArgs, NexletsArgs, OtlpArgs, Secret};
 use crate::connection::Chosen;
 use crate::error::{CliError, Kind};
 use crate::issuer::{IssuerArgs, Issuing};
@@ -78,6 +78,10 @@ pub(crate) struct NodeArgs {
     #[arg(long, env = "NEX_ORPHAN_AFTER", value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
     pub(crate) orphan_after: Duration,
     #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
+    #[command(flatten)]
+    pub(crate) otlp: OtlpArgs,
+    #[command(flatten)]
     pub(crate) nexlets: NexletsArgs,
     #[command(flatten)]
     pub(crate) go: GoNodeArgs,
@@ -107,6 +111,7 @@ impl NodeArgs {
     /// Refuses what is wrong before anything is started.
     pub(crate) fn check(&self) -> Result<(), CliError> {
         self.go.check()?;
+        self.metrics.export(&self.otlp)?;
         if let Some(tag) = parse_tags(&self.tags)?.keys().find(|key| key.starts_with("nex.")) {
             return Err(CliError::usage("can not use reserved tag prefix: nex.")
                 .hint(format!("choose another name for {tag}")));
@@ -210,6 +215,7 @@ pub(crate) async fn start(
         events: args.go.events,
         keep_logs: !args.go.no_log_history,
         bid_ttl: args.go.auction_ttl,
+        metrics: args.metrics.export(&args.otlp)?,
         allow_remote_agents: args.allow_remote_agent_registration,
         state: args.state.map(StateKind::from).unwrap_or_default(),
         issuer: issuer.unwrap_or(unless_told),
@@ -221,6 +227,9 @@ pub(crate) async fn start(
     };
     let built = config.build(directory, &identity).await.map_err(|error| match error {
         BuildError::Connect(error) => CliError::from(error),
+        BuildError::Metrics(error) => CliError::chain(&error).hint(
+            "take a free port with: --metrics 127.0.0.1:0   and see which in the first lines",
+        ),
         other => CliError::chain(&other),
     })?;
     let node = built.spawn().await.map_err(CliError::other)?;

@@ -86,6 +86,9 @@ async fn serve(
     ui::line(format_args!("nexlets  {}", node.healthy_nexlets().join(", ")));
     ui::line(format_args!("state    {state}"));
     ui::line(format_args!("kept     {}", served::place(&node)));
+    if let Some(address) = node.metrics_address() {
+        ui::line(format_args!("metrics  http://{address}/metrics"));
+    }
     if is_managed {
         let control = format!("XDG_CONFIG_HOME={state} nats --context nex");
         ui::line(format_args!(

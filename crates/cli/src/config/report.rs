@@ -86,7 +86,7 @@ fn shown(arg: &Arg, text: &str) -> String {
     if is_secret && !text.starts_with('@') {
         return MASK.to_owned();
     }
-    if arg.get_id() == "nats_url" {
+    if arg.get_id() == "nats_url" || arg.get_id() == "otlp" {
         return text.split(',').map(without_user).collect::<Vec<_>>().join(",");
     }
     text.to_owned()

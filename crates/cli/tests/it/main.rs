@@ -10,6 +10,7 @@
 //! 7. The examples run, the guide's commands print what the guide says, and `nex init` writes what works
 //!    (`examples`, `guide`, `init`).
 //! 8. Nexfiles are applied and deleted, errors explained, mistyped names guessed (`apply*`, `explain`, `suggestions`).
+//! 9. Metrics leave for other tools (`exporters`).
 //!
 //! Callers of functions speak through async-nats, never through our own client.
 
@@ -32,6 +33,7 @@ mod control_shared;
 mod error_codes;
 mod examples;
 mod explain;
+mod exporters;
 mod failing_calls;
 mod feeds;
 mod floods;

@@ -35,6 +35,7 @@ use crate::agents::Agents;
 use crate::bids::Bids;
 use crate::events::Events;
 use crate::history::History;
+use crate::metrics::NexletRestarts;
 use crate::minter::Minter;
 use crate::state::State;
 use crate::view::View;
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     pub(crate) view: View,
     pub(crate) history: History,
+    pub(crate) nexlet_restarts: NexletRestarts,
 }
 
 impl Shared {

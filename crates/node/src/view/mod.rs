@@ -26,6 +26,9 @@ const MOST_CHANGED: usize = 1024;
 /// How long a reply may wait until a list shows what it tells.
 const SETTLE_BOUND: Duration = Duration::from_millis(500);
 
+/// How many workloads there are, by type and state.
+pub(crate) type Counts = BTreeMap<(String, &'static str), u64>;
+
 /// What is to be looked at again.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Told {
@@ -47,12 +50,19 @@ pub(crate) struct View {
     written: watch::Sender<Option<u64>>,
     /// A successor is about to start in this process, and finds the entries as they are.
     stays: AtomicBool,
+    counts: Mutex<Counts>,
 }
 
 impl Default for View {
     fn default() -> Self {
         let written = watch::Sender::new(None);
-        Self { told: Mutex::default(), wake: Notify::new(), written, stays: AtomicBool::new(false) }
+        Self {
+            told: Mutex::default(),
+            wake: Notify::new(),
+            written,
+            stays: AtomicBool::new(false),
+            counts: Mutex::default(),
+        }
     }
 }
 
@@ -93,6 +103,15 @@ impl View {
         (told.all, told.back) = (true, true);
         drop(told);
         self.wake.notify_one();
+    }
+
+    /// The workloads at the last look.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn counted(&self, counts: Counts) {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
     /// Whether the connection came back since the last look; told once.

@@ -21,9 +21,9 @@ use nex_types::{Id, Namespace};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Told;
 use super::observe::{self, Observed};
 use super::writer::{Write, Writer};
+use super::{Counts, Told};
 use crate::control::Shared;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -101,6 +101,7 @@ impl Publisher {
         // A node that stops drains its nexlets: what runs is to come back, and its entries stay as they are.
         if *self.shared.state.borrow() != NodeState::Stopping {
             self.look(&told, is_due).await;
+            self.shared.view.counted(self.counts());
         }
         let node = observe::node(&self.shared);
         let node_differs = is_due || self.node.as_ref().is_none_or(|n| !n.is_alike(&node));
@@ -193,6 +194,15 @@ impl Publisher {
             self.removed.clear();
             self.is_reconciled = false;
         }
+    }
+
+    fn counts(&self) -> Counts {
+        let mut counts = Counts::new();
+        for Known { summary, .. } in self.workloads.values() {
+            let key = (summary.workload_type.clone(), summary.workload_state.as_str());
+            *counts.entry(key).or_default() += 1;
+        }
+        counts
     }
 
     fn writes(&self, node: Option<&NodeEntry>) -> Vec<Write> {
