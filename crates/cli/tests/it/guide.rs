@@ -45,6 +45,7 @@ macro_rules! pages {
 pages! {
     artifacts_can_be_typed: "artifacts.md",
     configuration_can_be_typed: "configuration.md",
+    dev_can_be_typed: "dev.md",
     functions_can_be_typed: "functions.md",
     getting_started_can_be_typed: "getting-started.md",
     host_services_can_be_typed: "host-services.md",

@@ -14,6 +14,7 @@ use crate::world::{World, assert_refused};
 pub(crate) const COMMANDS: &[&[&str]] = &[
     &["up"],
     &["run"],
+    &["dev"],
     &["call"],
     &["ls"],
     &["nodes"],
@@ -61,6 +62,7 @@ const TALKERS: &[&[&str]] = &[
     &["node", "forget", "x"],
     &["lameduck", "x"],
     &["run", "echo.js", "--on", "x"],
+    &["dev", "echo.js", "--on", "x"],
     &["workload", "start", "--start-request", "{}"],
     &["node", "info", "x"],
     &["up"],

@@ -8,7 +8,7 @@
 //! 5. The control API keeps its promises to raw requests of any client (`control_*`, `feeds`, `replies`).
 //! 6. Settings, identities and the noun verbs: `configuration`, `identity`, `nouns`.
 //! 7. The examples run, the guide's commands print what the guide says, and `nex init` writes what works
-//!    (`examples`, `guide`, `init`).
+//!    (`examples`, `guide`, `init`); a file is worked on (`dev`).
 //! 8. Nexfiles are applied and deleted, errors explained, mistyped names guessed (`apply*`, `explain`, `suggestions`).
 //! 9. Metrics leave for other tools (`exporters`).
 //!
@@ -30,6 +30,7 @@ mod control_nexlets;
 mod control_register;
 mod control_remote;
 mod control_shared;
+mod dev;
 mod error_codes;
 mod examples;
 mod explain;

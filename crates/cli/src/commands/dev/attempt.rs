@@ -3,6 +3,7 @@
 //! Owns: reading, uploading and placing it, and what is known of it although it failed. Never: shows anything.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nex_api::workload::StartWorkloadRequest;
 use nex_client::Client;
@@ -15,7 +16,8 @@ use crate::error::CliError;
 /// What came of it.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) saved: Instant,
+    /// From the save to its end.
+    pub(super) took: Duration,
     /// Those to watch; none when they could not be told.
     pub(super) files: Vec<PathBuf>,
     /// The name and the version that nodes were asked to start.
@@ -34,7 +36,8 @@ pub(super) async fn attempt(
     saved: Instant,
 ) -> Attempt {
     let (files, asked_for, before) = (Vec::new(), None, Vec::new());
-    let failed = |error| Attempt { saved, files, asked_for, before, result: Err(error) };
+    let failed =
+        |error| Attempt { took: saved.elapsed(), files, asked_for, before, result: Err(error) };
     let wish = match Wish::typed(args) {
         Ok(wish) => wish,
         Err(error) => return failed(error),
@@ -54,5 +57,5 @@ pub(super) async fn attempt(
     };
     let asked_for = version_of(&request).map(|version| (request.name.clone(), version.to_owned()));
     let result = wish.place(&client, request).await;
-    Attempt { asked_for, before, result, ..attempt }
+    Attempt { took: saved.elapsed(), asked_for, before, result, ..attempt }
 }

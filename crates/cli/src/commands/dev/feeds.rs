@@ -62,13 +62,12 @@ impl Feeds {
     }
 
     /// Sees calls on these subjects, in place of those before.
-    pub(super) fn observe(&mut self, nats: &Nats, subjects: Vec<String>) {
+    pub(super) async fn observe(&mut self, nats: &Nats, subjects: &[String]) {
         self.observe_nothing();
-        if subjects.is_empty() {
-            return;
-        }
+        // Without this the flow lacks calls, and nothing else does.
+        let Ok(seen) = observe(nats, subjects).await else { return };
         let token = self.tasks.token().child_token();
-        self.spawn("calls", &token, calls(nats.clone(), subjects, self.sender.clone()));
+        self.spawn("calls", &token, calls(seen, self.sender.clone()));
         self.observer = Some(token.drop_guard());
     }
 
@@ -132,8 +131,7 @@ async fn counted(mut counts: Observed, sender: mpsc::Sender<Heard>) {
     }
 }
 
-async fn calls(nats: Nats, subjects: Vec<String>, sender: mpsc::Sender<Heard>) {
-    let Ok(mut calls) = observe(&nats, &subjects).await else { return };
+async fn calls(mut calls: Observed, sender: mpsc::Sender<Heard>) {
     while let Some(message) = calls.next().await {
         if sender.send(Heard::Call(message)).await.is_err() {
             return;

@@ -1,35 +1,34 @@
 //! A session of work on one file, from its first deploy to the removal of what it deployed.
 //!
-//! Owns: what follows from a save, a key, and what is heard. Never: waits for a deploy or a reply before it
+//! Owns: what follows from a save; from keys and from what is heard see `react`. Never: waits for a deploy or a reply before it
 //! takes the next key.
+
+mod react;
 
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
 use crossterm::event::Event;
-use nex_api::event::{WORKLOAD_RESTARTING, WORKLOAD_STOPPED, WorkloadStopped};
-use nex_api::workload::{StartWorkloadRequest, fact};
-use nex_bus::{Client as Nats, Message};
-use nex_client::{Client, EventLine, LogRecord};
+use nex_api::workload::StartWorkloadRequest;
+use nex_bus::Client as Nats;
+use nex_client::Client;
 use tokio::time::{Instant, Interval, interval};
 
 use super::attempt::{Attempt, attempt};
-use super::calls::{Caller, Limiter, Request, only, subjects_of};
+use super::calls::{Caller, Limiter, Request, subjects_of};
 use super::feeds::{Feeds, Heard};
 use super::flow::Flow;
-use super::happening::{Call, Copy, Deployed, Happening, NotDeployed, Payload, milliseconds};
+use super::happening::{Copy, Deployed, Happening, NotDeployed, milliseconds};
 use super::keys::{Action, Keys, RawTerminal};
 use super::meter::Meter;
 use super::ours::Ours;
 use super::signals::Signals;
 use super::watch::{Change, Watch};
-use crate::commands::run::RunArgs;
+use crate::commands::run::{Fulfilled, Placed, RunArgs};
 use crate::error::{CliError, Kind};
 use crate::ui;
 
-/// Calls of ours that wait for their replies; more are refused.
-const MOST_CALLS: usize = 16;
 const SECOND: Duration = Duration::from_secs(1);
 
 type Deploying = Pin<Box<dyn Future<Output = Attempt>>>;
@@ -74,6 +73,8 @@ pub(super) struct Session {
     last_call: Option<Request>,
     n_calls: usize,
     hides_logs: bool,
+    /// Whether a deploy has ended, well or not.
+    has_tried: bool,
 }
 
 /// What comes next.
@@ -112,6 +113,7 @@ pub(super) async fn run(setup: Setup) -> Result<(), CliError> {
         last_call: None,
         n_calls: 0,
         hides_logs: false,
+        has_tried: false,
     };
     session.deploy(Instant::now());
     let ended = loop {
@@ -176,39 +178,17 @@ impl Session {
     /// Takes in what came of a deploy.
     async fn attempted(&mut self, attempt: Attempt) -> Next {
         self.take_in(&attempt);
+        let is_first = !std::mem::replace(&mut self.has_tried, true);
         match attempt.result {
-            Ok(done) => {
-                let request = done.request().clone();
-                match done.already() {
-                    Some(workload) => self.runs_already(&request, &workload.id),
-                    None => {
-                        let copies = done.placed().iter().map(|placed| Copy {
-                            id: placed.response.id.clone(),
-                            node: placed.node.clone(),
-                        });
-                        let warnings =
-                            done.placed().iter().flat_map(|p| p.response.warnings.clone());
-                        let (copies, warnings) = (copies.collect(), warnings.collect());
-                        self.runs(&request, copies, done.n_replaced(), attempt.saved, warnings);
-                    }
-                }
-                self.retire_other_names(&request.name).await;
+            Ok(done) => self.succeeded(&done, attempt.took).await,
+            // What nobody but the user can mend ends the first deploy, as it ends `nex run`.
+            Err(error) if is_first && !matches!(error.kind, Kind::Failed | Kind::TimedOut) => {
+                return Next::End(Err(error));
             }
-            Err(error) => {
-                // What nobody but the user can mend ends the first deploy, as it ends `nex run`.
-                if self.n_versions == 0
-                    && error.kind != Kind::Failed
-                    && error.kind != Kind::TimedOut
-                {
-                    return Next::End(Err(error));
-                }
-                self.setup.watch.forget();
-                let still = self.running.as_ref().map(|running| running.version);
-                self.setup.flow.show(&Happening::NotDeployed(NotDeployed::new(error, still)));
-                if self.n_versions == 0 {
-                    self.tell_keys();
-                }
-            }
+            Err(error) => self.failed(error),
+        }
+        if is_first {
+            self.tell_keys();
         }
         if let Some(saved) = self.pending.take() {
             self.deploy(saved);
@@ -227,58 +207,62 @@ impl Session {
         }
     }
 
-    fn runs(
-        &mut self,
-        request: &StartWorkloadRequest,
-        copies: Vec<Copy>,
-        replaced: usize,
-        saved: Instant,
-        warnings: Vec<String>,
-    ) {
-        let is_first = self.n_versions == 0;
-        self.n_versions += 1;
-        let ids: Vec<String> = copies.iter().map(|copy| copy.id.clone()).collect();
+    async fn succeeded(&mut self, done: &Fulfilled, took: Duration) {
+        let request = done.request();
+        match done.already() {
+            Some(workload) => self.runs_already(request, &workload.id).await,
+            None => self.runs(done, took).await,
+        }
+        self.retire_other_names(&request.name).await;
+    }
+
+    fn failed(&mut self, error: CliError) {
+        self.setup.watch.forget();
+        let still = self.running.as_ref().map(|running| running.version);
+        self.setup.flow.show(&Happening::NotDeployed(NotDeployed::new(error, still)));
+    }
+
+    async fn runs(&mut self, done: &Fulfilled, took: Duration) {
+        let (request, placed) = (done.request(), done.placed());
+        let ids: Vec<String> = placed.iter().map(|placed| placed.response.id.clone()).collect();
         ids.iter().for_each(|id| self.ours.started(&request.name, id));
         self.meter.begin(ids.iter().cloned());
-        self.now_runs(request, ids, self.n_versions);
+        self.now_runs(request, ids).await;
+        let copy =
+            |placed: &Placed| Copy { id: placed.response.id.clone(), node: placed.node.clone() };
         self.setup.flow.show(&Happening::Deployed(Deployed {
             name: request.name.clone(),
             version: self.n_versions,
             kind: request.workload_type.clone(),
             lifecycle: request.workload_lifecycle.to_string(),
-            workloads: copies,
-            replaced,
-            milliseconds: milliseconds(saved.elapsed()),
-            warnings,
+            workloads: placed.iter().map(copy).collect(),
+            replaced: done.n_replaced(),
+            milliseconds: milliseconds(took),
+            warnings: placed.iter().flat_map(|placed| placed.response.warnings.clone()).collect(),
         }));
-        if is_first {
-            self.tell_keys();
-        }
     }
 
     /// A broken file was mended into what runs, or what runs was there before us.
-    fn runs_already(&mut self, request: &StartWorkloadRequest, id: &str) {
-        let version = self.running.as_ref().filter(|running| running.ids.iter().any(|i| i == id));
-        let (name, version) = (request.name.clone(), version.map(|running| running.version));
-        let is_first = self.n_versions == 0;
+    async fn runs_already(&mut self, request: &StartWorkloadRequest, id: &str) {
+        let is_it = |running: &&Running| running.ids.iter().any(|ours| ours == id);
+        let version = self.running.as_ref().filter(is_it).map(|running| running.version);
         if version.is_none() {
-            self.n_versions += 1;
             self.meter.begin([]);
-            self.now_runs(request, vec![id.to_owned()], self.n_versions);
+            self.now_runs(request, vec![id.to_owned()]).await;
         }
+        let name = request.name.clone();
         self.setup.flow.show(&Happening::AlreadyRunning { name, id: id.to_owned(), version });
-        if is_first {
-            self.tell_keys();
-        }
     }
 
-    fn now_runs(&mut self, request: &StartWorkloadRequest, ids: Vec<String>, version: u32) {
+    async fn now_runs(&mut self, request: &StartWorkloadRequest, ids: Vec<String>) {
+        self.n_versions += 1;
         let subjects = subjects_of(request);
         let is_observed = self.running.as_ref().is_some_and(|running| running.subjects == subjects);
         if !is_observed {
-            self.feeds.observe(&self.setup.workloads, subjects.clone());
+            self.feeds.observe(&self.setup.workloads, &subjects).await;
         }
-        self.running = Some(Running { name: request.name.clone(), version, ids, subjects });
+        let (name, version) = (request.name.clone(), self.n_versions);
+        self.running = Some(Running { name, version, ids, subjects });
     }
 
     /// A Nexfile that changed the name leaves the old one behind. Keys wait meanwhile; it is rare.
@@ -286,131 +270,9 @@ impl Session {
         for other in self.ours.names().into_iter().filter(|other| other != name) {
             match self.ours.remove(&self.setup.client, &other).await {
                 Ok(ids) => self.setup.flow.show(&Happening::Removed { name: other, ids }),
-                Err(error) => {
-                    let still = self.running.as_ref().map(|running| running.version);
-                    self.setup.flow.show(&Happening::NotDeployed(NotDeployed::new(error, still)));
-                }
+                Err(error) => self.failed(error),
             }
         }
-    }
-
-    fn key(&mut self, event: &Event) -> Next {
-        let action = self.keys.decide(event);
-        match action {
-            Action::Quit => return Next::End(Ok(())),
-            Action::Nothing => {}
-            Action::Ask | Action::Edited | Action::Dismiss => self.draw_line(),
-            Action::Send(line) => {
-                self.draw_line();
-                let subjects = self.running.as_ref().map(|running| running.subjects.as_slice());
-                match Request::typed(&line, only(subjects.unwrap_or_default())) {
-                    Ok(request) => self.call(request),
-                    Err(error) => self.remark(error.message),
-                }
-            }
-            Action::Repeat => match self.last_call.clone() {
-                Some(request) => self.call(request),
-                None => self.remark("no call was made or seen yet; c makes one".to_owned()),
-            },
-            Action::ToggleLogs => {
-                self.hides_logs = !self.hides_logs;
-                let state = if self.hides_logs { "hidden" } else { "shown" };
-                self.remark(format!("logs are {state} from now on; l changes it"));
-            }
-            Action::Help => self.tell_keys(),
-        }
-        Next::GoOn
-    }
-
-    /// The question of `c` with what is typed, or none.
-    fn draw_line(&mut self) {
-        let subjects = self.running.as_ref().map(|running| running.subjects.as_slice());
-        let question = match only(subjects.unwrap_or_default()) {
-            Some(subject) => format!("send to {subject} (@file, Esc):"),
-            None => "SUBJECT PAYLOAD (Esc):".to_owned(),
-        };
-        self.setup.flow.ask(&question, self.keys.line());
-    }
-
-    fn call(&mut self, request: Request) {
-        if self.n_calls >= MOST_CALLS {
-            return self.remark(format!("{MOST_CALLS} calls wait for their replies already"));
-        }
-        self.n_calls += 1;
-        self.meter.ours();
-        let (subject, payload) = (request.subject.clone(), Payload::of(&request.payload));
-        self.setup.flow.show(&Happening::Call(Call { subject, ours: true, payload }));
-        self.last_call = Some(request.clone());
-        let answer = self.caller.call(request);
-        self.feeds.answer(answer);
-    }
-
-    fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Answer(answer) => {
-                self.n_calls -= 1;
-                self.setup.flow.show(&answer);
-            }
-            Heard::Log(record) => self.hear_log(record),
-            Heard::Event(event) => self.hear_event(&event),
-            Heard::Counted(metrics) => {
-                let runs = |running: &Running| running.ids.contains(&metrics.id);
-                if self.running.as_ref().is_some_and(runs)
-                    && let Some(counted) = self.meter.read(*metrics)
-                {
-                    self.setup.flow.show(&counted);
-                }
-            }
-            Heard::Call(message) => self.hear_call(message),
-        }
-    }
-
-    fn hear_log(&mut self, record: LogRecord) {
-        if self.hides_logs || !self.ours.concerns(record.name.as_deref(), &record.workload_id) {
-            return;
-        }
-        let payload = Payload::of(&record.bytes);
-        let LogRecord { level, stream, workload_id: id, .. } = record;
-        self.setup.flow.show(&Happening::Log { level, stream, id, payload });
-    }
-
-    /// What ends while it is being replaced ends as it should.
-    fn hear_event(&mut self, event: &EventLine) {
-        let starts_again = event.kind == WORKLOAD_RESTARTING;
-        if self.deploying.is_some() || !(starts_again || event.kind == WORKLOAD_STOPPED) {
-            return;
-        }
-        let Ok(ended) = serde_json::from_value::<WorkloadStopped>(event.payload.clone()) else {
-            return;
-        };
-        let Some(running) = &mut self.running else { return };
-        if !running.ids.contains(&ended.id) {
-            return;
-        }
-        let name = running.name.clone();
-        if !starts_again {
-            running.ids.retain(|id| *id != ended.id);
-            if running.ids.is_empty() {
-                self.running = None;
-                self.feeds.observe_nothing();
-                self.setup.watch.forget();
-            }
-        }
-        let said = ended.error.map(|error| error.message).filter(|message| !message.is_empty());
-        let why = said.or_else(|| ended.metadata.get(fact::EXIT).cloned());
-        self.setup.flow.show(&Happening::Ended { name, id: ended.id, why, starts_again });
-    }
-
-    fn hear_call(&mut self, message: Message) {
-        if self.caller.is_ours(&message) {
-            return;
-        }
-        let request = Request::seen(message);
-        if self.limiter.admits(Instant::now()) {
-            let (subject, payload) = (request.subject.clone(), Payload::of(&request.payload));
-            self.setup.flow.show(&Happening::Call(Call { subject, ours: false, payload }));
-        }
-        self.last_call = Some(request);
     }
 
     fn remark(&mut self, text: String) {

@@ -24,7 +24,7 @@ use crate::args::Globals;
 use crate::error::CliError;
 use crate::nexfile::{self, Nexfile};
 
-pub(crate) use placement::deploy;
+pub(crate) use placement::{Placed, deploy};
 pub(crate) use replace::under_lease;
 pub(crate) use wish::{Change, Fulfilled, Wish};
 
