@@ -89,6 +89,12 @@ pub fn logs(namespace: &str) -> String {
     format!("$NEX.FEED.{namespace}.logs.*.*")
 }
 
+/// The log lines of one workload.
+#[must_use]
+pub fn workload_logs(namespace: &str, workload_id: &str) -> String {
+    format!("$NEX.FEED.{namespace}.logs.{workload_id}.*")
+}
+
 /// An event; `from` is a node id or a workload's namespace.
 #[must_use]
 pub fn event(from: &str, type_token: &str) -> String {

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     apply, buckets, call, clone, config, delete, dev, events, explain, info, init, lameduck, logs,
-    ls, nexlet, node, nodes, run, scale, schema, stop, up, workload,
+    ls, nexlet, node, nodes, run, scale, schema, stop, top, up, workload,
 };
 use crate::config::Origins;
 pub(crate) use connection::ConnectionArgs;
@@ -114,6 +114,8 @@ pub(crate) enum Command {
     Logs(logs::LogsArgs),
     /// Show what happened to nodes and workloads, and follow what happens
     Events(events::EventsArgs),
+    /// Watch nodes and workloads on a screen that stays up to date
+    Top(top::TopArgs),
     /// Stop workloads, all copies of each
     Stop(stop::StopArgs),
     /// Start a workload a second time, elsewhere if you like
@@ -169,6 +171,11 @@ impl Command {
             Self::Nexlet(command) => !matches!(command, nexlet::NexletCommand::Check(_)),
             other => matches!(other, Self::Node(node::NodeCommand::Up(_))),
         }
+    }
+
+    /// Whether it draws on the whole terminal, where nothing else may be written meanwhile.
+    pub(crate) fn owns_terminal(&self) -> bool {
+        matches!(self, Self::Top(_))
     }
 
     /// Nodes and nexlets have threads to spare for what waits; a request needs one.

@@ -18,14 +18,16 @@ use tracing_subscriber::{EnvFilter, Registry};
 pub(crate) use feed::{finish, publish};
 use line::GoLine;
 
-use crate::args::{Globals, LogTarget};
+use crate::args::{Command, Globals, LogTarget};
 use crate::error::CliError;
 
 type Place = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Installs the log. Short commands tell warnings only, daemons tell what they do.
-pub(crate) fn start(globals: &Globals, is_daemon: bool) -> Result<(), CliError> {
-    let log = &globals.log;
+/// Installs the log. Short commands tell warnings only, daemons tell what they do; what draws on the
+/// whole terminal tells nothing there.
+pub(crate) fn start(globals: &Globals, command: &Command) -> Result<(), CliError> {
+    let (log, is_daemon) = (&globals.log, command.is_daemon());
+    let is_on_screen = command.owns_terminal() && std::io::stderr().is_terminal();
     let usual = if is_daemon { "info" } else { "warn" };
     let level = log.log_level.map_or(usual, |level| level.as_str());
     let targets = match log.log_target.as_slice() {
@@ -33,7 +35,7 @@ pub(crate) fn start(globals: &Globals, is_daemon: bool) -> Result<(), CliError> 
         targets => targets,
     };
     let mut places: Vec<Place> = Vec::new();
-    for target in targets {
+    for target in targets.iter().filter(|t| !is_on_screen || **t != LogTarget::Std) {
         places.push(place(globals, *target, is_daemon)?);
     }
     // The NATS client reports lost connections itself; ours says it with the connection's name.

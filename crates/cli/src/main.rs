@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Err(Stop::Clap(error)) => return usage(&error),
         Err(Stop::File(error)) => return ui::report(&error),
     };
-    if let Err(error) = logging::start(&cli.globals, cli.command.is_daemon()) {
+    if let Err(error) = logging::start(&cli.globals, &cli.command) {
         return ui::report(&error);
     }
     if let Command::Nexlet(command) = &mut cli.command
@@ -73,6 +73,7 @@ impl Cli {
             Command::Info(args) => commands::info::run(globals, args).await,
             Command::Logs(args) => commands::logs::run(globals, args).await,
             Command::Events(args) => commands::events::run(globals, args).await,
+            Command::Top(args) => commands::top::run(globals, args).await,
             Command::Scale(args) => commands::scale::run(globals, args).await,
             Command::Stop(args) => commands::stop::run(globals, args).await,
             Command::Clone(args) => commands::clone::run(globals, args).await,

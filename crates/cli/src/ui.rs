@@ -175,11 +175,16 @@ fn paint(text: &str, code: &str) -> String {
 }
 
 fn coloured(text: &str, code: &str, is_terminal: bool) -> String {
-    // NO_COLOR is a convention of the terminal, not a setting of Nex.
-    if is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+    if is_terminal && wants_colour() {
         return format!("\u{1b}[{code}m{text}\u{1b}[0m");
     }
     text.to_owned()
+}
+
+/// Whether whoever looks at the terminal likes colours.
+pub(crate) fn wants_colour() -> bool {
+    // NO_COLOR is a convention of the terminal, not a setting of Nex.
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 #[cfg(test)]

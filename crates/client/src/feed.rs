@@ -115,6 +115,30 @@ impl Client {
         Ok(History::new(sources, live, missing))
     }
 
+    /// The log of one workload: what is kept of it from `begin` on, and then what comes.
+    ///
+    /// # Errors
+    /// When NATS fails, or `namespace` and `id` are none. That nothing is kept is no error.
+    pub async fn workload_logs(
+        &self,
+        namespace: &str,
+        id: &str,
+        begin: Begin,
+    ) -> Result<History<LogRecord>, Error> {
+        if !is_token(namespace) || !is_token(id) {
+            return Err(Error::NotFound);
+        }
+        let subject = subject::workload_logs(namespace, id);
+        let filters = [subject.clone()];
+        match Source::open(&self.nats, &log::history(namespace), &filters, begin).await {
+            Ok(source) => Ok(History::new(vec![source], Vec::new(), None)),
+            Err(error) => {
+                let live = self.live(vec![subject]).await?;
+                Ok(History::new(Vec::new(), live, Some(error)))
+            }
+        }
+    }
+
     /// What is kept of the events that this client may see from `begin` on, and with `follow` what
     /// comes then.
     ///
@@ -163,6 +187,11 @@ impl Client {
         }
         Ok(subscribers)
     }
+}
+
+/// Whether it is one token of a subject, and stands for nothing else.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || ".*>".contains(c))
 }
 
 impl Feed for LogRecord {

@@ -16,6 +16,7 @@ mod lease;
 mod metrics;
 mod nodes;
 mod observe;
+mod overview;
 mod owner;
 mod view;
 mod workloads;
@@ -39,6 +40,7 @@ pub use lease::{Lease, Leases};
 pub use metrics::{Counted, MetricsFeed};
 pub use nex_bus::history::{Begin, HistoryError};
 pub use observe::{Observed, observe};
+pub use overview::Overview;
 
 /// Where the view does not tell how many will answer, the wait ends this long after the last reply …
 const STALL: Duration = Duration::from_millis(100);

@@ -28,19 +28,8 @@ impl Client {
     /// # Errors
     /// When NATS fails, or every node that answered refused.
     pub async fn workloads(&self, filter: &[String]) -> Result<Vec<WorkloadSummary>, Error> {
-        let (fleet, listed) = tokio::join!(self.fleet(), self.workloads_of_the_view());
-        let fleet = fleet?;
-        let Some(listed) = listed.ok().filter(|_| fleet.has_view) else {
-            return self.workloads_live(filter).await;
-        };
-        let mut list: Vec<WorkloadSummary> =
-            listed.into_iter().filter_map(|workload| view::shown(workload, &fleet)).collect();
-        if fleet.has_strangers() {
-            list.extend(self.workloads_of_strangers(&fleet).await?);
-        }
+        let mut list = self.overview().await?.workloads;
         list.retain(|w| filter.is_empty() || filter.contains(&w.id) || filter.contains(&w.name));
-        sort(&mut list);
-        list.dedup_by(|a, b| a.id == b.id);
         Ok(list)
     }
 
@@ -83,7 +72,10 @@ impl Client {
         self.ask_workloads(filter, bounds).await
     }
 
-    async fn workloads_of_strangers(&self, fleet: &Fleet) -> Result<Vec<WorkloadSummary>, Error> {
+    pub(crate) async fn workloads_of_strangers(
+        &self,
+        fleet: &Fleet,
+    ) -> Result<Vec<WorkloadSummary>, Error> {
         let mut list = self.workloads_of(&[], fleet.n_answering()).await?;
         let is_theirs = |w: &WorkloadSummary| {
             view::node_of(w).and_then(|id| fleet.get(id)).is_none_or(Member::is_stranger)
@@ -161,7 +153,7 @@ impl Client {
     }
 }
 
-fn sort(list: &mut [WorkloadSummary]) {
+pub(crate) fn sort(list: &mut [WorkloadSummary]) {
     list.sort_by(|a, b| {
         (&a.namespace, &a.name, &a.start_time, &a.id).cmp(&(
             &b.namespace,

@@ -77,6 +77,16 @@ fn show_workloads(workloads: &[Counted], as_json: bool) {
 }
 
 fn show_workload(workload: &WorkloadSummary, counted: Option<&WorkloadMetrics>) {
+    let title = format!("Workload {}", ui::harmless(&workload.name));
+    ui::block(&title, &facts(workload, counted.is_some()));
+    let lines = counted.map(metrics::lines).unwrap_or_default();
+    if !lines.is_empty() {
+        ui::block("Since its start", &lines);
+    }
+}
+
+/// What is known of a workload; without what its metrics tell, where they are shown too.
+pub(crate) fn facts(workload: &WorkloadSummary, are_metrics_shown: bool) -> Vec<(&str, String)> {
     let mut pairs = vec![
         ("id", workload.id.clone()),
         ("namespace", workload.namespace.clone()),
@@ -86,16 +96,13 @@ fn show_workload(workload: &WorkloadSummary, counted: Option<&WorkloadMetrics>) 
         ("started", workload.start_time.clone()),
         ("execution time", workload.runtime.clone()),
     ];
-    let mut facts = workload.metadata.clone();
-    let permissions = facts.remove(fact::PERMISSIONS);
-    facts.retain(|name, _| counted.is_none() || !metrics::tells(name));
-    pairs.extend(facts.iter().map(|(key, value)| (key.as_str(), value.clone())));
-    pairs.extend(permissions.iter().flat_map(|text| may(text)));
-    ui::block(&format!("Workload {}", ui::harmless(&workload.name)), &pairs);
-    let lines = counted.map(metrics::lines).unwrap_or_default();
-    if !lines.is_empty() {
-        ui::block("Since its start", &lines);
-    }
+    let is_told =
+        |key: &str| key != fact::PERMISSIONS && !(are_metrics_shown && metrics::tells(key));
+    let told = workload.metadata.iter().filter(|(key, _)| is_told(key));
+    pairs.extend(told.map(|(key, value)| (key.as_str(), value.clone())));
+    let permissions = workload.metadata.get(fact::PERMISSIONS);
+    pairs.extend(permissions.into_iter().flat_map(|text| may(text)));
+    pairs
 }
 
 /// What a workload may do: lists of subjects, or the node's own sentence.

@@ -25,6 +25,7 @@ pub(crate) mod scale;
 pub(crate) mod schema;
 mod served;
 pub(crate) mod stop;
+pub(crate) mod top;
 pub(crate) mod up;
 mod upgrade;
 pub(crate) mod version;

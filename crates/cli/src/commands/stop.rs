@@ -128,7 +128,8 @@ pub(crate) async fn stop_all(
     wait_for_ends(client, &mut events, waiting).await?;
     let owners: BTreeSet<&str> = workloads.iter().map(|w| client.owner(w)).collect();
     for owner in owners {
-        let ids = workloads.iter().filter(|w| client.owner(w) == owner).map(|w| w.id.as_str());
+        let theirs = workloads.iter().filter(|w| client.owner(w) == owner);
+        let ids: Vec<&str> = theirs.map(|w| w.id.as_str()).collect();
         client.until_unlisted(owner, ids).await;
     }
     Ok(())

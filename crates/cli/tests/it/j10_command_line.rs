@@ -21,6 +21,7 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["info"],
     &["logs"],
     &["events"],
+    &["top"],
     &["stop"],
     &["scale"],
     &["clone"],

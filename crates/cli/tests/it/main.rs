@@ -9,8 +9,9 @@
 //! 6. Settings, identities and the noun verbs: `configuration`, `identity`, `nouns`.
 //! 7. The examples run, the guide's commands print what the guide says, and `nex init` writes what works
 //!    (`examples`, `guide`, `init`); a file is worked on (`dev`).
-//! 8. Nexfiles are applied and deleted, errors explained, mistyped names guessed (`apply*`, `explain`, `suggestions`).
-//! 9. Metrics leave for other tools (`exporters`).
+//! 8. What draws on a terminal, in a terminal (`top`, `dev`).
+//! 9. Nexfiles are applied and deleted, errors explained, mistyped names guessed (`apply*`, `explain`, `suggestions`).
+//! 10. Metrics leave for other tools (`exporters`).
 //!
 //! Callers of functions speak through async-nats, never through our own client.
 
@@ -107,6 +108,7 @@ mod site;
 mod state;
 mod state_away;
 mod suggestions;
+mod top;
 mod traces;
 mod up_refused;
 mod up_server;
