@@ -1,11 +1,15 @@
 //! `nex top`, in a terminal of its own.
 //!
 //! 1. It shows nodes and workloads; it can be filtered, looked into, told to stop one, and left.
-//! 2. The terminal is as it was, whether a key or a signal ends it.
-//! 3. A lost NATS is told, and comes back.
-//! 4. Without a terminal, or with a silly interval, it is refused; without NATS it ends as every command does.
+//! 2. What workloads count is shown per second.
+//! 3. The terminal is as it was, whether a key or a signal ends it.
+//! 4. A lost NATS is told, and comes back.
+//! 5. Without a terminal, or with a silly interval, it is refused; without NATS it ends as every command does.
+
+use std::time::Duration;
 
 use nex_testkit::{Nex, Signal, Terminal, echo_service, eventually};
+use serde_json::json;
 
 use crate::world::{SOON, World, assert_refused};
 
@@ -118,11 +122,46 @@ async fn a_copy_is_started_after_a_question() {
 }
 
 #[tokio::test]
+async fn what_a_workload_counts_is_shown_per_second() {
+    let world = World::up().await;
+    let program = echo_service().unwrap().display().to_string();
+    world.nex.ok(&["run", &program, "--name", "alpha"]).await;
+    let id = world.ids().await.remove(0);
+    let mut terminal = top(&world.nex, &["--interval", "500ms"], (80, 24));
+    shows(&terminal, &["alpha", "CALLS/S"]).await;
+    let reading = |second: u32, calls: u32| {
+        let duration = json!({"bounds": [0.001, 0.01], "counts": [0, calls, 0], "sum": 1.0});
+        let function = json!({"calls": calls, "duration": duration});
+        let time = format!("2026-01-01T00:00:0{second}Z");
+        let who = json!({"id": id, "name": "alpha", "namespace": "default", "type": "native"});
+        let mut reading = json!({"time": time, "function": function});
+        reading.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());
+        reading.to_string()
+    };
+    let subject = format!("$NEX.FEED.default.metrics.{id}");
+    // Its nexlet may send readings of its own in between, which have no calls.
+    eventually("twelve calls a second", SOON * 2, async || {
+        for payload in [reading(0, 100), reading(5, 160), "{no reading}".to_owned()] {
+            world.client.publish(subject.clone(), payload.into()).await.unwrap();
+        }
+        world.client.flush().await.unwrap();
+        let shows = |screen: &str| screen.contains(" 12.0 ") && screen.contains("9.9ms");
+        let waits = terminal.shows("a rate", Duration::from_secs(2), shows);
+        waits.await.map_err(|failure| failure.to_string())
+    })
+    .await;
+    terminal.press("q").unwrap();
+    assert!(terminal.ended(SOON).await.unwrap().success());
+    world.nex.ok(&["stop", "alpha"]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_signal_leaves_the_terminal_as_it_was() {
     let world = World::up().await;
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         let mut terminal = top(&world.nex, &[], (80, 24));
-        shows(&terminal, &["1 node", "no workloads"]).await;
+        shows(&terminal, &["1 node", "nothing runs"]).await;
         assert!(is_on_alternate_screen(&terminal));
         terminal.signal(signal).unwrap();
         assert!(terminal.ended(SOON).await.unwrap().success());
@@ -171,6 +210,8 @@ async fn what_cannot_be_shown_is_refused() {
     let nex = Nex::managed().down();
     let refused = nex.run(&["top"]).await;
     let _told = assert_refused(refused, 2, &["terminal"], "nex ls --json");
+    let refused = nex.run(&["top", "--json"]).await;
+    let _told = assert_refused(refused, 2, &["no JSON"], "nex ls --json");
     for interval in ["1ms", "2h", "soon"] {
         let refused = nex.run(&["top", "--interval", interval]).await.exits(2);
         assert!(refused.stderr.contains("--interval"), "{refused}");

@@ -21,7 +21,8 @@ const ECHO_BOUND: Duration = Duration::from_millis(750);
 /// After a look that failed.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// Among so many of the newest messages of a stream the last of one workload are looked for first.
-const NEWEST: u64 = 20_000;
+const NEWEST_LINES: u64 = 20_000;
+const NEWEST_EVENTS: u64 = 5_000;
 
 /// Looks at the lists at every interval, and at once when it is asked to, until nobody takes the news.
 pub(super) async fn watch(
@@ -121,7 +122,7 @@ impl Mine {
     /// In a namespace where others write much, a workload's last lines may lie far back.
     async fn last_lines(&self, first: &mut Vec<Line>) -> Result<History<LogRecord>, Error> {
         let (owner, id) = (self.client.owner(&self.workload), &self.workload.id);
-        let mut history = self.client.workload_logs(owner, id, Begin::Last(NEWEST)).await?;
+        let mut history = self.client.workload_logs(owner, id, Begin::Last(NEWEST_LINES)).await?;
         match history.past().await {
             Some(record) => first.push(Line::of(&record)),
             None if history.is_kept() && !history.is_whole() => {
@@ -133,7 +134,7 @@ impl Mine {
     }
 
     async fn events(&self) -> Option<()> {
-        let mut history = self.client.past_events(Begin::Last(NEWEST), true).await.ok()?;
+        let mut history = self.client.past_events(Begin::Last(NEWEST_EVENTS), true).await.ok()?;
         while let Some(event) = history.past().await {
             self.event(&event).await?;
         }

@@ -76,10 +76,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) async fn run(globals: Globals, args: TopArgs) -> Result<(), CliError> {
-    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(CliError::usage("nex top draws on a terminal, and there is none")
-            .hint("once, as data: nex ls --json   nex nodes --json"));
-    }
+    must_be_on_a_terminal(&globals)?;
     let globals = if args.all {
         Globals { namespace: Some("system".to_owned()), ..globals }
     } else {
@@ -97,6 +94,15 @@ pub(crate) async fn run(globals: Globals, args: TopArgs) -> Result<(), CliError>
     let outcome = Top::start(client, setting, tasks.clone())?.run().await;
     tasks.shutdown(SHUTDOWN).await;
     outcome
+}
+
+fn must_be_on_a_terminal(globals: &Globals) -> Result<(), CliError> {
+    let why = match globals.json {
+        true => "nex top draws on a terminal, and prints no JSON",
+        false if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => return Ok(()),
+        false => "nex top draws on a terminal, and there is none",
+    };
+    Err(CliError::usage(why).hint("once, as data: nex ls --json   nex nodes --json"))
 }
 
 /// All that the loop holds.

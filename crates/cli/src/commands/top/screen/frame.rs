@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::View;
-use super::text::{clean, cut, elapsed, known, left, width, wrap};
+use super::text::{clean, cut, elapsed, fold, known, left, width};
 use crate::commands::top::state::{Overlay, Page, State};
 
 /// What keys do, as far as there is room for it.
@@ -32,7 +32,7 @@ pub(super) fn header(view: &View<'_>, columns: usize) -> Vec<Line<'static>> {
     let setting = &state.setting;
     let whose = match setting.is_system {
         true => "all namespaces".to_owned(),
-        false => format!("namespace {}", setting.namespace),
+        false => setting.namespace.clone(),
     };
     let first = format!("nex top · {whose} · {} · {}", nodes(state), workloads(state));
     let round_trip = state.seen.as_ref().and_then(|seen| seen.round_trip);
@@ -131,5 +131,5 @@ pub(super) fn too_small(view: &View<'_>, area: Rect) -> Vec<Line<'static>> {
         Some(format!("q quits · more at {least_columns}×{least_lines}")),
     ];
     let columns = usize::from(area.width);
-    texts.into_iter().flatten().flat_map(|text| wrap(&text, columns)).map(Line::from).collect()
+    texts.into_iter().flatten().flat_map(|text| fold(&text, columns)).map(Line::from).collect()
 }

@@ -39,13 +39,14 @@ pub(super) fn block(view: &View<'_>, columns: usize, n_lines: usize) -> Vec<Line
         let text = "no node is there; start one with: nex up";
         return vec![Line::from(left(text, columns)).style(view.theme.bold())];
     }
-    if n_lines < 3 {
+    let fits = seen.nodes.len() < n_lines;
+    if !fits && n_lines < 3 {
         return vec![summary(view, seen, columns)];
     }
     let counts = counts(seen);
     let n_names = columns.saturating_sub(NUMBERS).min(LONGEST_NAME);
     let mut lines = vec![heading(view, n_names)];
-    let n_shown = if seen.nodes.len() + 1 > n_lines { n_lines - 2 } else { seen.nodes.len() };
+    let n_shown = if fits { seen.nodes.len() } else { n_lines - 2 };
     lines.extend(seen.nodes.iter().take(n_shown).map(|node| {
         let n_workloads = counts
             .as_ref()

@@ -8,7 +8,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Widget};
 
 use super::View;
-use super::text::{clean, width, wrap};
+use super::text::{clean, fold, width};
 use crate::commands::top::state::{Action, Question};
 
 const HELP: [&str; 16] = [
@@ -49,7 +49,7 @@ pub(super) fn question(view: &View<'_>, question: &Question, area: Rect, buffer:
         }
     };
     let columns = usize::from(area.width).saturating_sub(6).clamp(1, 70);
-    let mut lines = wrap(&asks, columns);
+    let mut lines = fold(&asks, columns);
     lines.extend([String::new(), "y yes · any other key no".to_owned()]);
     boxed(view, title, &lines, area, buffer);
 }

@@ -73,6 +73,21 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     pieces
 }
 
+/// Lines of at most so many columns, between words where words are short enough.
+pub(super) fn fold(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.extend(wrap(word, columns)),
+        }
+    }
+    lines
+}
+
 /// What is known, or the sign that it is not.
 pub(super) fn known<T>(value: Option<T>, shown: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), shown)
@@ -178,6 +193,7 @@ mod tests {
         assert_eq!(cut("abc", 0), "");
         assert_eq!(wrap("abcde", 2), ["ab", "cd", "e"]);
         assert_eq!(wrap("", 2), [""]);
+        assert_eq!(fold("a bc defgh i", 4), ["a bc", "defg", "h i"]);
     }
 
     #[test]

@@ -27,10 +27,10 @@ const fn column(key: Key, title: &'static str, narrow: usize, wide: usize, rank:
 }
 
 const COLUMNS: [Column; 11] = [
-    column(Key::Name, "NAME", 12, 24, 0),
+    column(Key::Name, "NAME", 11, 24, 0),
     column(Key::Type, "TYPE", 10, 10, 6),
     column(Key::Node, "NODE", 8, 16, 5),
-    column(Key::State, "STATE", 7, 8, 1),
+    column(Key::State, "STATE", 8, 8, 1),
     column(Key::Calls, "CALLS/S", 7, 8, 2),
     column(Key::P99, "P99", 5, 7, 4),
     column(Key::Errors, "ERR/S", 5, 6, 3),
@@ -52,7 +52,7 @@ pub(super) fn table(view: &View<'_>, columns: usize, n_lines: usize) -> Vec<Line
     if state.rows.is_empty() {
         return nothing(state).map(|text| Line::from(left(&text, columns))).into_iter().collect();
     }
-    let chosen = choose(columns);
+    let chosen = choose(columns, state.setting.is_system);
     let n_rows = n_lines.saturating_sub(1);
     let first = first_row(state.position(), state.rows.len(), n_rows);
     let mut lines = vec![heading(view, &chosen, columns)];
@@ -66,9 +66,9 @@ fn nothing(state: &State) -> Option<String> {
     let seen = state.seen.as_ref()?;
     Some(match (seen.workloads.is_empty(), state.setting.is_system) {
         (false, _) => format!("no workload has \"{}\"; Esc clears the filter", state.filter),
-        (true, true) => "no workloads run; deploy one with: nex run FILE".to_owned(),
+        (true, true) => "nothing runs; deploy something with: nex run FILE".to_owned(),
         (true, false) => format!(
-            "no workloads in namespace {}; deploy one with: nex run FILE, or see all with: nex top -A",
+            "nothing runs in namespace {}; nex run FILE deploys, nex top -A shows all",
             state.setting.namespace
         ),
     })
@@ -79,16 +79,25 @@ fn first_row(selected: usize, n_all: usize, n_shown: usize) -> usize {
     selected.saturating_sub(n_shown / 2).min(n_all.saturating_sub(n_shown))
 }
 
-/// Columns and their widths: as many as fit narrow, then as wide as there is room, the name last.
-fn choose(columns: usize) -> Vec<(&'static Column, usize)> {
-    let mut chosen: Vec<(&Column, usize)> = COLUMNS.iter().map(|c| (c, c.narrow)).collect();
+/// Columns and their widths: as many as fit narrow, then as wide as there is room, the name last. With
+/// their namespaces, names take twice as much, and the type goes first.
+fn choose(columns: usize, with_namespace: bool) -> Vec<(&'static Column, usize)> {
+    let rank = |column: &Column| match column.key {
+        Key::Type if with_namespace => u8::MAX,
+        _ => column.rank,
+    };
+    let narrow = |column: &Column| match column.key {
+        Key::Name if with_namespace => column.narrow * 2,
+        _ => column.narrow,
+    };
+    let mut chosen: Vec<(&Column, usize)> = COLUMNS.iter().map(|c| (c, narrow(c))).collect();
     while total(&chosen) > columns && chosen.len() > 1 {
-        let last = chosen.iter().map(|(column, _)| column.rank).max().unwrap_or_default();
-        chosen.retain(|(column, _)| column.rank != last);
+        let last = chosen.iter().map(|(column, _)| rank(column)).max().unwrap_or_default();
+        chosen.retain(|(column, _)| rank(column) != last);
     }
     let mut room = columns.saturating_sub(total(&chosen));
     for (column, width) in chosen.iter_mut().rev() {
-        let more = (column.wide - column.narrow).min(room);
+        let more = column.wide.saturating_sub(*width).min(room);
         *width += more;
         room -= more;
     }
@@ -174,12 +183,14 @@ mod tests {
 
     #[test]
     fn every_column_fits_in_eighty() {
-        let chosen = choose(80);
+        let chosen = choose(80, false);
         assert_eq!((chosen.len(), total(&chosen)), (COLUMNS.len(), 80));
-        assert_eq!(total(&choose(120)), 120);
-        let few: Vec<&str> = choose(40).iter().map(|(column, _)| column.title).collect();
+        assert_eq!(total(&choose(120, false)), 120);
+        let with_namespaces = choose(80, true);
+        assert_eq!((with_namespaces.len(), total(&with_namespaces)), (COLUMNS.len() - 1, 80));
+        let few: Vec<&str> = choose(40, false).iter().map(|(column, _)| column.title).collect();
         assert_eq!(few, ["NAME", "STATE", "CALLS/S", "P99", "ERR/S"]);
-        assert_eq!(choose(5).len(), 1);
+        assert_eq!(choose(5, false).len(), 1);
     }
 
     #[test]
