@@ -15,28 +15,40 @@ use crate::upload::legal_name;
 pub const KEPT_PER_NAME: usize = 5;
 
 /// Removes uploads of a file's `name` from the bucket of `namespace`: all but the last
-/// [`KEPT_PER_NAME`], what `in_use` names, and what `<name>_latest` leads to. Returns how many went;
-/// what cannot be removed is logged and stays.
-pub async fn prune(client: &Client, namespace: &Namespace, name: &str, in_use: &[Digest]) -> usize {
-    let bucket = bucket_of(namespace);
-    let listed = match objects::list(client, &bucket).await {
-        Ok(listed) => listed,
-        Err(error) => {
-            tracing::debug!(%bucket, %error, "cannot look for uploads that are not needed");
-            return 0;
-        }
-    };
-    let mut n_removed = 0;
-    for object in to_remove(&listed, &legal_name(name), in_use) {
+/// [`KEPT_PER_NAME`], what `in_use` names, and what `<name>_latest` leads to. Returns the names of the
+/// objects that went; what cannot be removed is logged and stays.
+///
+/// `in_use` is asked only when there is something to remove. When it cannot tell, everything stays.
+pub async fn prune(
+    client: &Client,
+    namespace: &Namespace,
+    name: &str,
+    in_use: impl AsyncFnOnce() -> Option<HashSet<Digest>>,
+) -> Vec<String> {
+    let (bucket, name) = (bucket_of(namespace), legal_name(name));
+    if to_remove(&all(client, &bucket).await, &name, &HashSet::new()).is_empty() {
+        return Vec::new();
+    }
+    let Some(in_use) = in_use().await else { return Vec::new() };
+    let mut removed = Vec::new();
+    // Looked at again: somebody may have uploaded meanwhile what was uploaded before.
+    for object in to_remove(&all(client, &bucket).await, &name, &in_use) {
         match objects::delete(client, &bucket, &object).await {
-            Ok(()) => n_removed += 1,
+            Ok(()) => removed.push(object),
             Err(error) => tracing::debug!(%bucket, object, %error, "cannot remove an upload"),
         }
     }
-    n_removed
+    removed
 }
 
-fn to_remove(listed: &[Listed], name: &str, in_use: &[Digest]) -> Vec<String> {
+async fn all(client: &Client, bucket: &str) -> Vec<Listed> {
+    objects::list(client, bucket).await.unwrap_or_else(|error| {
+        tracing::debug!(%bucket, %error, "cannot look for uploads that are not needed");
+        Vec::new()
+    })
+}
+
+fn to_remove(listed: &[Listed], name: &str, in_use: &HashSet<Digest>) -> Vec<String> {
     let links: HashSet<&str> =
         listed.iter().filter_map(|listed| listed.links_to.as_deref()).collect();
     let mut uploads: Vec<(&Listed, Digest)> = listed
@@ -79,7 +91,7 @@ mod tests {
         }));
         let latest = Some(listed[1].name.clone());
         listed.push(Listed { name: "a_latest".to_owned(), modified: 9, links_to: latest });
-        let removed = to_remove(&listed, "a", &[digest(2)]);
+        let removed = to_remove(&listed, "a", &HashSet::from([digest(2)]));
         assert_eq!(removed, [listed[0].name.clone()]);
     }
 
@@ -92,7 +104,7 @@ mod tests {
             let digest = |n: usize| Digest::of(&n.to_le_bytes());
             let listed: Vec<_> =
                 ages.iter().enumerate().map(|(n, age)| upload("a", digest(n), *age)).collect();
-            let in_use: Vec<_> = used.iter().map(|n| digest(usize::from(*n))).collect();
+            let in_use: HashSet<_> = used.iter().map(|n| digest(usize::from(*n))).collect();
             let removed = to_remove(&listed, "a", &in_use);
             let (gone, rest): (Vec<_>, Vec<_>) =
                 listed.iter().partition(|listed| removed.contains(&listed.name));

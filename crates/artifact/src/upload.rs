@@ -74,19 +74,25 @@ pub async fn upload(
     }
 }
 
-/// What [`upload`] will answer where there is JetStream, without sending anything.
-#[must_use]
-pub fn foresee(namespace: &Namespace, name: &str, bytes: &[u8]) -> Uploaded {
-    let size = bytes.len() as u64;
-    stored(bucket_of(namespace), &legal_name(name), Digest::of(bytes), size, false)
+/// What [`upload_file`] will answer where there is JetStream, without sending anything.
+///
+/// # Errors
+/// When the file cannot be read.
+pub async fn foresee(
+    namespace: &Namespace,
+    name: &str,
+    path: &Path,
+) -> Result<Uploaded, UploadError> {
+    let (digest, size) = hash(path).await?;
+    Ok(stored(bucket_of(namespace), &legal_name(name), digest, size, false))
 }
 
 /// Likewise where there is none.
 ///
 /// # Errors
-/// When the bytes are too many to travel with a request.
-pub fn foresee_inline(bytes: &[u8]) -> Result<Uploaded, UploadError> {
-    inline(bytes, Digest::of(bytes))
+/// When the file cannot be read, or is too long to travel with a request.
+pub async fn foresee_inline(path: &Path) -> Result<Uploaded, UploadError> {
+    inline_file(path, hash(path).await?.1).await
 }
 
 /// Like [`upload`], from a file that is never whole in memory.
@@ -114,25 +120,31 @@ pub async fn upload_file_with(
     path: &Path,
     progress: impl FnMut(u64, u64) + Unpin,
 ) -> Result<Uploaded, UploadError> {
-    let failed = |source| UploadError::File { path: path.to_owned(), source };
-    let hashed = {
-        let path = path.to_owned();
-        tokio::task::spawn_blocking(move || hash_file(&path)).await
-    };
-    let (digest, size) =
-        hashed.map_err(io::Error::other).and_then(|found| found).map_err(failed)?;
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let (digest, size) = hash(path).await?;
+    let file = tokio::fs::File::open(path).await.map_err(unreadable(path))?;
     match put(client, namespace, name, (digest, size), file, progress).await {
-        Err(objects::Error::NoJetStream) if size > LONGEST_INLINE as u64 => {
-            Err(UploadError::NoJetStream { size })
-        }
-        Err(objects::Error::NoJetStream) => {
-            let bytes = tokio::fs::read(path).await.map_err(failed)?;
-            inline(&bytes, Digest::of(&bytes))
-        }
+        Err(objects::Error::NoJetStream) => inline_file(path, size).await,
         Ok((_, Sent::Other)) => Err(UploadError::Changed { path: path.to_owned() }),
         uploaded => uploaded.map(|(uploaded, _)| uploaded).map_err(UploadError::Objects),
     }
+}
+
+async fn hash(path: &Path) -> Result<(Digest, u64), UploadError> {
+    let file = path.to_owned();
+    let hashed = tokio::task::spawn_blocking(move || hash_file(&file)).await;
+    hashed.map_err(io::Error::other).and_then(|found| found).map_err(unreadable(path))
+}
+
+async fn inline_file(path: &Path, size: u64) -> Result<Uploaded, UploadError> {
+    if size > LONGEST_INLINE as u64 {
+        return Err(UploadError::NoJetStream { size });
+    }
+    let bytes = tokio::fs::read(path).await.map_err(unreadable(path))?;
+    inline(&bytes, Digest::of(&bytes))
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> UploadError {
+    move |source| UploadError::File { path: path.to_owned(), source }
 }
 
 /// What an upload put under the name of a digest.
@@ -154,18 +166,26 @@ async fn put(
 ) -> Result<(Uploaded, Sent), objects::Error> {
     let (bucket, name, hex) = (bucket_of(namespace), legal_name(name), digest.hex());
     let object = format!("{name}_{hex}");
-    let mut source = Outgoing::new(source, size, progress);
-    let put = objects::put(client, &bucket, &object, size, &mut source).await?;
-    let is_right = put == Put::AlreadyThere || source.digest() == digest;
     let link = format!("{name}_latest");
-    if !is_right {
+    let mut source = Outgoing::new(source, size, progress);
+    let mut put = objects::put(client, &bucket, &object, size, &mut source).await?;
+    if put == Put::AlreadyThere {
+        // With the link it is safe from those who remove what nobody needs; one of them may just have.
+        if objects::link(client, &bucket, &link, &object).await.is_ok() {
+            return Ok((stored(bucket, &name, digest, size, true), Sent::Right));
+        }
+        put = objects::put(client, &bucket, &object, size, &mut source).await?;
+    }
+    let was_there = put == Put::AlreadyThere;
+    if !was_there && source.digest() != digest {
         objects::delete(client, &bucket, &object).await?;
-    } else if let Err(error) = objects::link(client, &bucket, &link, &object).await {
+        return Ok((stored(bucket, &name, digest, size, false), Sent::Other));
+    }
+    if let Err(error) = objects::link(client, &bucket, &link, &object).await {
         // People find it by this; deploys name the digest, and so go on without it.
         tracing::warn!(%error, "cannot link the latest upload");
     }
-    let uploaded = stored(bucket, &name, digest, size, put == Put::AlreadyThere);
-    Ok((uploaded, if is_right { Sent::Right } else { Sent::Other }))
+    Ok((stored(bucket, &name, digest, size, was_there), Sent::Right))
 }
 
 fn stored(bucket: String, name: &str, digest: Digest, size: u64, was_there: bool) -> Uploaded {

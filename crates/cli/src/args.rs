@@ -7,6 +7,7 @@ mod log;
 mod metrics;
 mod node_flags;
 mod otlp;
+mod overview;
 mod secret;
 
 use std::path::PathBuf;
@@ -15,9 +16,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    apply, buckets, call, clone, config, delete, dev, events, explain, info, init, lameduck, logs,
-    ls, nexlet, node, nodes, run, scale, schema, stop, top, up, workload,
+    apply, buckets, call, clone, config, delete, dev, doctor, events, explain, info, init,
+    lameduck, logs, ls, nexlet, node, nodes, run, scale, schema, stop, top, up, workload,
 };
+use crate::complete;
 use crate::config::Origins;
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use log::{LogArgs, LogTarget};
@@ -50,7 +52,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
     /// Namespace to act in; `system` sees and may do all
-    #[arg(short = 'n', long, global = true, env = "NEX_NAMESPACE")]
+    #[arg(short = 'n', long, global = true, env = "NEX_NAMESPACE", add = complete::namespaces())]
     pub(crate) namespace: Option<String>,
     /// Where the node keeps its identity and its data [default: /var/lib/nex for root, else ~/.local/state/nex]
     #[arg(long, global = true, env = "NEX_STATE_DIR", hide_env_values = true, value_name = "DIR")]
@@ -86,6 +88,11 @@ pub(crate) struct UnusedArgs {
     dev_mode: bool,
 }
 
+/// The whole command line.
+pub(crate) fn command() -> clap::Command {
+    overview::added(<Cli as clap::CommandFactory>::command())
+}
+
 /// A duration as Go writes it.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     nex_types::parse_go(text).map_err(|_| "a duration, such as 500ms, 10s or 1m30s".to_owned())
@@ -94,45 +101,26 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// The commands, short verbs first.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Start everything on this machine: NATS if none is there, the node, all nexlets
     Up(Box<up::UpArgs>),
-    /// Deploy a file: JavaScript, WebAssembly or a static program
     #[command(visible_aliases = ["devrun", "yeet"])]
     Run(Box<run::RunArgs>),
-    /// Work on a file: deploy it, deploy it again at each save, and show its logs and calls
     Dev(Box<dev::DevArgs>),
-    /// Send one request to a function, by name or subject, and print the reply
     Call(call::CallArgs),
-    /// List workloads
     #[command(visible_alias = "ps")]
     Ls(ls::LsArgs),
-    /// List nodes
     Nodes(nodes::NodesArgs),
-    /// Show all that is known of a workload or node
     Info(info::InfoArgs),
-    /// Show what workloads wrote, and follow what they write
     Logs(logs::LogsArgs),
-    /// Show what happened to nodes and workloads, and follow what happens
     Events(events::EventsArgs),
-    /// Watch nodes and workloads on a screen that stays up to date
     Top(top::TopArgs),
-    /// Stop workloads, all copies of each
     Stop(stop::StopArgs),
-    /// Start a workload a second time, elsewhere if you like
     Clone(clone::CloneArgs),
-    /// Send a node into lame duck mode: no more work, and its end after a delay
     Lameduck(lameduck::LameduckArgs),
-    /// Start or stop copies of a workload until N run
     Scale(scale::ScaleArgs),
-    /// Bring what runs to what Nexfiles say
     Apply(apply::ApplyArgs),
-    /// Show how what runs differs from what Nexfiles say
     Diff(apply::DiffArgs),
-    /// Stop what Nexfiles name
     Delete(delete::DeleteArgs),
-    /// Write a minimal project with a Nexfile
     Init(init::InitArgs),
-    /// List the buckets of functions, or remove one
     Buckets(buckets::BucketsArgs),
     /// Work with nodes
     #[command(subcommand)]
@@ -140,21 +128,32 @@ pub(crate) enum Command {
     /// Work with workloads, in the form of the Go command line
     #[command(subcommand, visible_alias = "workloads")]
     Workload(workload::WorkloadCommand),
-    /// Show the settings that are in force, and where each is from
     Config(config::ConfigArgs),
-    /// Check NATS, JetStream, nodes and this machine, and say what to do
-    Doctor,
-    /// Explain an error code: why it happens, and what to do
+    Doctor(doctor::DoctorArgs),
     Explain(explain::ExplainArgs),
     /// Print the JSON schema of a file that people write, for editors
+    ///
+    ///   nex schema nexfile > nexfile.schema.json
+    #[command(verbatim_doc_comment)]
     Schema {
         /// Of which file
         #[arg(value_enum)]
         what: schema::SchemaOf,
     },
     /// Print the version
+    ///
+    ///   nex version --json
+    #[command(verbatim_doc_comment)]
     Version,
-    /// Print completions for a shell
+    /// Print the script that lets a shell complete commands, flags and the names of what runs
+    ///
+    /// Let the shell read it at its start, so that it fits the program. Names are asked for while you
+    /// type, for a third of a second at most.
+    ///
+    ///   source <(nex completions bash)                in ~/.bashrc
+    ///   source <(nex completions zsh)                 in ~/.zshrc, after compinit
+    ///   nex completions fish | source                 in ~/.config/fish/config.fish
+    #[command(verbatim_doc_comment)]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,

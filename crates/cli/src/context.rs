@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::connection::user_config_dir;
 use crate::error::CliError;
+use crate::suggest::did_you_mean;
 
 /// A context, as its file has it; keys that do not concern a connection are not read.
 #[derive(Clone, Default, Deserialize)]
@@ -47,11 +48,13 @@ impl Context {
         let is_name = !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.');
         let path = folder.join("context").join(format!("{name}.json"));
         if !is_name || !path.is_file() {
-            let hint = match names(&folder).join(", ") {
+            let names = names(&folder);
+            let nearest = did_you_mean(name, names.iter().map(String::as_str));
+            let hint = match names.join(", ") {
                 none if none.is_empty() => format!("there is none in {}", folder.display()),
                 some => format!("there are: {some}"),
             };
-            return Err(CliError::usage(format!("no NATS context \"{name}\"")).hint(hint));
+            return Err(CliError::usage(format!("no NATS context \"{name}\"{nearest}")).hint(hint));
         }
         Self::read(name, &path)
     }
@@ -104,6 +107,11 @@ pub(crate) fn expand(path: &str) -> PathBuf {
         }
     }
     PathBuf::from(path)
+}
+
+/// The names of all that there are.
+pub(crate) fn all_names() -> Vec<String> {
+    folder().map(|folder| names(&folder)).unwrap_or_default()
 }
 
 fn folder() -> Option<PathBuf> {

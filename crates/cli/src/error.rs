@@ -5,6 +5,8 @@
 use nex_api::Code;
 use nex_bus::ConnectError;
 
+use crate::suggest::did_you_mean;
+
 /// The command line is wrong.
 pub(crate) const USAGE: u8 = 2;
 
@@ -73,6 +75,17 @@ impl CliError {
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
+    }
+
+    /// Something that is not there, with the nearest of what there is at the end of the sentence.
+    pub(crate) fn unknown<'a>(
+        message: &str,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let nearest = did_you_mean(word, candidates);
+        let has_guess = !nearest.is_empty();
+        Self { has_guess, ..Self::new(Kind::NotFound, format!("{message}{nearest}")) }
     }
 
     /// An error with its chain of sources, joined by ": ".

@@ -2,12 +2,17 @@
 //!
 //! Owns: the rules of addresses (spec: CLI, "A workload's address"). Never: acts on what it found.
 
+use std::time::Duration;
+
 use nex_api::node::NodePingResponse;
 use nex_api::workload::WorkloadSummary;
 use nex_client::Client;
+use nex_types::Namespace;
 
 use crate::error::{CliError, Kind};
-use crate::suggest::did_you_mean;
+
+/// A hint is not worth a wait.
+const ELSEWHERE_BOUND: Duration = Duration::from_millis(300);
 
 /// The workloads that `address` means: all copies of a name, or one by id or unique prefix.
 pub(crate) async fn workloads(
@@ -16,15 +21,14 @@ pub(crate) async fn workloads(
 ) -> Result<Vec<WorkloadSummary>, CliError> {
     let is_nothing = |error: &CliError| error.message.is_empty();
     match choose(address, client.workloads(&[]).await?) {
-        // Before it is said that something is not there, the nodes are asked.
-        Err(error) if is_nothing(&error) => {
-            let live = client.workloads_live(&[]).await?;
-            let names: Vec<String> = live.iter().map(|w| w.name.clone()).collect();
-            choose(address, live).map_err(|error| match is_nothing(&error) {
-                true => not_found(client, address, &names),
-                false => error,
-            })
-        }
+        Err(error) if is_nothing(&error) => {}
+        found => return found,
+    }
+    // Before it is said that something is not there, the nodes are asked.
+    let live = client.workloads_live(&[]).await?;
+    let names: Vec<String> = live.iter().map(|w| w.name.clone()).collect();
+    match choose(address, live) {
+        Err(error) if is_nothing(&error) => Err(not_found(client, address, &names).await),
         found => found,
     }
 }
@@ -53,10 +57,7 @@ pub(crate) fn existing_node<'a>(
 /// That there is no such node.
 pub(crate) fn node_not_found(nodes: &[NodePingResponse], address: &str) -> CliError {
     let names = nodes.iter().filter_map(|node| node.tags.get("nex.node")).map(String::as_str);
-    let nearest = did_you_mean(address, names);
-    let message = format!("node not found: {address}{nearest}");
-    let has_guess = !nearest.is_empty();
-    CliError { has_guess, ..CliError::new(Kind::NotFound, message) }
+    CliError::unknown(&format!("node not found: {address}"), address, names)
         .hint("see which are there: nex nodes")
 }
 
@@ -80,14 +81,26 @@ pub(crate) fn ambiguous(address: &str, n_ids: usize) -> CliError {
         .hint("type more of it; see: nex ls")
 }
 
-/// That there is no such workload, with the nearest of the `names` that there are.
-pub(crate) fn not_found(client: &Client, address: &str, names: &[String]) -> CliError {
-    let (namespace, nearest) =
-        (client.namespace(), did_you_mean(address, names.iter().map(String::as_str)));
-    let message = format!("no workload {address} in namespace {namespace}{nearest}");
-    let has_guess = !nearest.is_empty();
-    CliError { has_guess, ..CliError::new(Kind::NotFound, message) }
-        .hint("see what runs: nex ls   in all namespaces: nex ls -A")
+/// That there is no such workload, with the nearest of the `names` that there are, and the namespace in
+/// which there is one of that name or id.
+pub(crate) async fn not_found(client: &Client, address: &str, names: &[String]) -> CliError {
+    let message = format!("no workload {address} in namespace {}", client.namespace());
+    let hint = match elsewhere(client, address).await {
+        Some(namespace) => {
+            format!("it is in namespace {namespace}: add -n {namespace}   or see: nex ls -A")
+        }
+        None => "see what runs: nex ls   in all namespaces: nex ls -A".to_owned(),
+    };
+    CliError::unknown(&message, address, names.iter().map(String::as_str)).hint(hint)
+}
+
+/// Another namespace that has it, as far as one may see them.
+async fn elsewhere(client: &Client, address: &str) -> Option<Namespace> {
+    let everything = Client::new(client.nats().clone(), Namespace::parse(Namespace::SYSTEM).ok()?);
+    let seen = tokio::time::timeout(ELSEWHERE_BOUND, everything.known_workloads()).await.ok()?;
+    let is_meant = |w: &&WorkloadSummary| w.name == address || w.id == address;
+    let found = seen.iter().find(is_meant)?;
+    Namespace::parse(&found.namespace).ok().filter(|namespace| namespace != client.namespace())
 }
 
 #[cfg(test)]

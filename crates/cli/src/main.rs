@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod complete;
 mod config;
 mod connection;
 mod context;
@@ -14,6 +15,7 @@ mod issuer;
 mod logging;
 mod managed;
 mod nexfile;
+mod progress;
 mod suggest;
 mod ui;
 
@@ -25,6 +27,9 @@ use config::Stop;
 use error::CliError;
 
 fn main() -> ExitCode {
+    if let Some(answered) = complete::answer() {
+        return answered;
+    }
     let mut cli = match config::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(Stop::Clap(error)) => return usage(&error),
@@ -86,7 +91,7 @@ impl Cli {
             Command::Node(command) => commands::node::run(globals, command).await,
             Command::Workload(command) => commands::workload::run(globals, command).await,
             Command::Config(args) => commands::config::run(&globals, &args),
-            Command::Doctor => commands::doctor::run(globals).await,
+            Command::Doctor(args) => commands::doctor::run(globals, args).await,
             Command::Explain(args) => commands::explain::run(&globals, &args),
             Command::Schema { what } => commands::schema::run(what),
             Command::Version => commands::version::run(&globals),

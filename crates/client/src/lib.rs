@@ -11,6 +11,8 @@ mod error;
 mod feed;
 mod fleet;
 mod history;
+mod in_use;
+mod known;
 mod lameduck;
 mod lease;
 mod metrics;

@@ -65,6 +65,7 @@ pub(crate) fn shown(mut workload: WorkloadSummary, fleet: &Fleet) -> Option<Work
     Some(workload)
 }
 
-fn summary(entry: &Entry) -> Option<WorkloadSummary> {
+/// A workload's entry; none of a node's.
+pub(crate) fn summary(entry: &Entry) -> Option<WorkloadSummary> {
     if entry.key.starts_with("node.") { None } else { decode(&entry.value).ok() }
 }

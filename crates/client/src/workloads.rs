@@ -72,6 +72,7 @@ impl Client {
         self.ask_workloads(filter, bounds).await
     }
 
+    /// What nodes tell that do not stand in the view.
     pub(crate) async fn workloads_of_strangers(
         &self,
         fleet: &Fleet,

@@ -10,7 +10,7 @@
 //! ```
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -77,9 +77,14 @@ impl Accounts {
         fs::write(&path, context).map_err(wrap)
     }
 
+    /// Whether it is there.
+    pub(super) fn has_context(directory: &Path) -> bool {
+        context(directory).is_file()
+    }
+
     /// Removes it.
-    pub(super) fn remove_context(directory: &Path) {
-        let _absent = fs::remove_dir_all(directory.join("context"));
+    pub(super) fn remove_context(directory: &Path) -> io::Result<()> {
+        fs::remove_dir_all(directory.join("context"))
     }
 
     /// Their part of the server's configuration. Who has no credentials is in APP, under a key that

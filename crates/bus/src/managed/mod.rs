@@ -22,8 +22,8 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use accounts::Accounts;
 pub use binary::{BinaryError, Found, MINIMUM_VERSION, find, is_new_enough};
-pub use process::Record;
 use process::ServerProcess;
+pub use process::{Record, has_leftovers, lacks_context, mend_context, sweep};
 
 /// Where the server runs and what it may use.
 #[derive(Debug, Clone)]

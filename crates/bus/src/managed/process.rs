@@ -3,6 +3,7 @@
 //! Owns: the configuration file, readiness by the ports file, the record, the end. Never: restarts.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -123,9 +124,48 @@ impl ServerProcess {
                 }
             }
         }
-        let _absent = fs::remove_file(record_path(&self.directory));
-        let _absent = fs::remove_dir_all(self.directory.join("ports"));
-        Accounts::remove_context(&self.directory);
+        let _told_by_nobody = sweep(&self.directory);
+    }
+}
+
+/// Whether a server that runs no more has left its record, ports or context in `directory`.
+#[must_use]
+pub fn has_leftovers(directory: &Path) -> bool {
+    let is_left = |name: &str| directory.join(name).exists();
+    ["record.json", "ports", "context"].into_iter().any(is_left)
+        && Record::of_running(directory).is_none()
+}
+
+/// Removes them. Keys, log and store stay.
+///
+/// # Errors
+/// When one of them cannot be removed.
+pub fn sweep(directory: &Path) -> io::Result<()> {
+    let absent_is_fine = |removed: io::Result<()>| match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let record = absent_is_fine(fs::remove_file(record_path(directory)));
+    let ports = absent_is_fine(fs::remove_dir_all(directory.join("ports")));
+    record.and(ports).and(absent_is_fine(Accounts::remove_context(directory)))
+}
+
+/// Whether the server that runs in `directory` has no context for the `nats` CLI.
+#[must_use]
+pub fn lacks_context(directory: &Path) -> bool {
+    Record::of_running(directory).is_some()
+        && Accounts::read(directory).is_some()
+        && !Accounts::has_context(directory)
+}
+
+/// Writes it again.
+///
+/// # Errors
+/// When it cannot be written, or no server runs there.
+pub fn mend_context(directory: &Path) -> Result<(), Error> {
+    match Record::of_running(directory) {
+        Some(record) => Accounts::write_context(directory, &record.url),
+        None => Err(Error::Ended { output: "it runs no more".to_owned() }),
     }
 }
 

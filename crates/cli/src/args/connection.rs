@@ -30,7 +30,8 @@ pub(crate) struct ConnectionArgs {
         aliases = ["nats.context", "nats-context"],
         global = true,
         env = "NATS_CONTEXT",
-        value_name = "NAME"
+        value_name = "NAME",
+        add = crate::complete::contexts()
     )]
     pub(crate) nats_context: Option<String>,
     /// NATS credentials file

@@ -37,7 +37,7 @@ impl FilesArgs {
     }
 }
 
-/// Bring what runs to what Nexfiles say.
+/// Bring what runs to what Nexfiles say
 ///
 /// Shows first what will be done: + create, ~ change (with the keys that differ), = as it is. What is
 /// changed is replaced without a gap. Workloads that no file names are left alone.
@@ -55,11 +55,16 @@ pub(crate) struct ApplyArgs {
     /// Do not ask before something that runs is changed
     #[arg(short = 'y', long)]
     yes: bool,
+    /// Say more: which older uploads were removed
+    #[arg(short, long)]
+    verbose: bool,
 }
 
-/// Show how what runs differs from what Nexfiles say.
+/// Show how what runs differs from what Nexfiles say
 ///
 /// Exits with 0 when nothing differs, and with 1 when something does.
+///
+///   nex diff -f Nexfile.yaml
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct DiffArgs {
@@ -82,7 +87,7 @@ pub(crate) async fn run(globals: Globals, args: ApplyArgs) -> Result<(), CliErro
         true => Vec::new(),
         false => {
             ask(&plan, args.yes)?;
-            fulfil(&globals, &client, &plan).await?
+            fulfil(&globals, &client, &plan, args.verbose).await?
         }
     };
     if globals.json {
@@ -136,6 +141,7 @@ async fn fulfil(
     globals: &Globals,
     client: &Client,
     plan: &[Planned],
+    is_verbose: bool,
 ) -> Result<Vec<Value>, CliError> {
     let state_dir = globals.state_dir();
     let mut done = Vec::new();
@@ -145,7 +151,7 @@ async fn fulfil(
             ..error
         })?;
         if !globals.json {
-            fulfilled.tell();
+            fulfilled.tell(is_verbose);
         }
         done.push(fulfilled.to_json());
     }

@@ -8,10 +8,10 @@ use nex_types::{ByteSize, host_bucket_prefix};
 use serde_json::json;
 
 use crate::args::Globals;
-use crate::error::{CliError, Kind};
-use crate::ui;
+use crate::error::CliError;
+use crate::{complete, ui};
 
-/// List the buckets of functions, or remove one.
+/// List the buckets of functions, or remove one
 ///
 /// Functions keep key-value entries and objects in buckets of their own, which outlive them.
 ///
@@ -27,11 +27,17 @@ pub(crate) struct BucketsArgs {
 #[derive(Debug, Subcommand)]
 enum BucketsCommand {
     /// List them
+    ///
+    ///   nex buckets ls --json
+    #[command(verbatim_doc_comment)]
     Ls,
     /// Remove buckets with all that is in them
+    ///
+    ///   nex buckets rm hs_default_counter_kv
+    #[command(verbatim_doc_comment)]
     Rm {
         /// Names, as the list shows them
-        #[arg(required = true)]
+        #[arg(required = true, add = complete::buckets())]
         buckets: Vec<String>,
     },
 }
@@ -48,7 +54,8 @@ pub(crate) async fn run(globals: Globals, args: BucketsArgs) -> Result<(), CliEr
                 let Some(listed) = found.iter().find(|listed| listed.bucket == bucket) else {
                     let message =
                         format!("bucket {bucket} is not one of this namespace's functions");
-                    return Err(CliError::new(Kind::NotFound, message)
+                    let names = found.iter().map(|listed| listed.bucket.as_str());
+                    return Err(CliError::unknown(&message, &bucket, names)
                         .hint("see which there are: nex buckets"));
                 };
                 let removed = guest::remove(&client, listed.kind, &listed.bucket).await;

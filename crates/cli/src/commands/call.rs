@@ -15,11 +15,18 @@ use serde_json::json;
 
 use crate::args::Globals;
 use crate::error::{CliError, Kind};
-use crate::ui;
+use crate::{complete, ui};
 
+/// Send one request to a function, by name or subject, and print the reply
+///
+///   nex call echo 'hello'
+///   nex call orders @order.json -v        with the time that it took, and headers
+///   date | nex call echo - --count 3
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct CallArgs {
     /// A function's name, or any subject
+    #[arg(add = complete::functions())]
     target: String,
     /// What to send; - reads standard input, @file reads a file
     #[arg(allow_hyphen_values = true)]
@@ -51,7 +58,12 @@ pub(crate) async fn run(globals: Globals, args: CallArgs) -> Result<(), CliError
     }
     for _ in 0..args.count {
         let start = Instant::now();
-        let reply = request(&workloads, &subject, payload.clone(), timeout).await?;
+        let reply = match request(&workloads, &subject, payload.clone(), timeout).await {
+            Err(error) if error.kind == Kind::NotFound => {
+                return Err(nobody(&client, &args.target, error).await);
+            }
+            replied => replied?,
+        };
         let elapsed = start.elapsed();
         if args.verbose {
             describe(&subject, &reply, elapsed);
@@ -153,6 +165,16 @@ async fn request(
         .hint("wait longer with: --timeout 1m"),
         _ => CliError::chain(&error),
     })
+}
+
+/// With the name or subject that was probably meant.
+async fn nobody(client: &Client, target: &str, error: CliError) -> CliError {
+    let known = client.known_workloads().await;
+    let subjects: Vec<String> = known.iter().flat_map(trigger_subjects).collect();
+    let names = known.iter().map(|workload| workload.name.as_str());
+    let names = names.chain(subjects.iter().map(String::as_str)).filter(|name| *name != target);
+    let guessed = CliError::unknown(&error.message, target, names);
+    CliError { message: guessed.message, has_guess: guessed.has_guess, ..error }
 }
 
 fn error_reply(target: &str, refusal: Refusal) -> CliError {

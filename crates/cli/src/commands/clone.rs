@@ -9,9 +9,9 @@ use super::served::parse_tags;
 use super::stop;
 use crate::args::Globals;
 use crate::error::{CliError, Kind};
-use crate::{find, ui};
+use crate::{complete, find, ui};
 
-/// Start a workload a second time, on a node with the tags that you name.
+/// Start a workload a second time, on a node with the tags that you name
 ///
 /// The copy has a new id, and namespace, name, artifact and start request of the original; both share the
 /// subjects of a function. With --stop the original is stopped once the copy runs: so a workload moves.
@@ -23,6 +23,7 @@ use crate::{find, ui};
 #[command(verbatim_doc_comment)]
 pub(crate) struct CloneArgs {
     /// Name, id or unique prefix of an id
+    #[arg(add = complete::workloads())]
     workload: String,
     /// Tags that the node must have
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ';')]

@@ -10,11 +10,14 @@ use crate::config::report::{Setting, settings};
 use crate::error::CliError;
 use crate::ui;
 
-/// Show the settings that are in force, and where each is from.
+/// Show the settings that are in force, and where each is from
 ///
 /// Flags win over configuration files, these over variables, these over defaults. The keys are those of
 /// a configuration file.
+///
+///   nex config --all
 #[derive(Debug, Default, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct ConfigArgs {
     /// Those too that nobody has said anything about
     #[arg(short, long)]

@@ -13,7 +13,7 @@ use crate::args::Globals;
 use crate::error::CliError;
 use crate::ui;
 
-/// Stop what Nexfiles name, all copies of each.
+/// Stop what Nexfiles name, all copies of each
 ///
 ///   nex delete -f Nexfile.yaml
 #[derive(Debug, Args)]

@@ -14,7 +14,12 @@ use crate::args::Globals;
 use crate::error::CliError;
 use crate::ui;
 
+/// Show what happened to nodes and workloads, and follow what happens
+///
+///   nex events -f
+///   nex events --since 1h --type WORKLOADSTOPPED
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct EventsArgs {
     /// Go on with what happens from now on; without --since and --tail, begin with that
     #[arg(short, long)]

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::args::Globals;
 use crate::error::{CliError, Kind};
-use crate::ui;
+use crate::{complete, ui};
 
 /// Number and text of each page.
 const PAGES: &[(u16, &str)] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 /// How many are named instead of one that is not there.
 const N_NEAREST: usize = 3;
 
-/// Explain an error code: why it happens, and what to do.
+/// Explain an error code: why it happens, and what to do
 ///
 ///   nex explain NEX-212
 ///   nex explain 212
@@ -23,6 +23,7 @@ const N_NEAREST: usize = 3;
 #[command(verbatim_doc_comment)]
 pub(crate) struct ExplainArgs {
     /// The code, as NEX-212 or 212 [default: all, a line each]
+    #[arg(add = complete::codes())]
     code: Option<String>,
 }
 
@@ -43,6 +44,11 @@ pub(crate) fn run(globals: &Globals, args: &ExplainArgs) -> Result<(), CliError>
 /// Whether there is a page about a code, as an error carries it.
 pub(crate) fn has_page(code: &str) -> bool {
     PAGES.iter().any(|(number, _)| format!("NEX-{number}") == code)
+}
+
+/// Number and title of every code.
+pub(crate) fn titles() -> impl Iterator<Item = (u16, &'static str)> {
+    PAGES.iter().map(|(number, page)| (*number, title(page)))
 }
 
 fn list(globals: &Globals) {

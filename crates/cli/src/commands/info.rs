@@ -15,11 +15,17 @@ use serde::Serialize;
 
 use crate::args::Globals;
 use crate::error::{CliError, Kind};
-use crate::{find, ui};
+use crate::{complete, find, ui};
 
+/// Show all that is known of a workload or node
+///
+///   nex info echo
+///   nex info swift-otter --json
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct InfoArgs {
     /// Name, id or unique prefix of an id, of a workload or a node
+    #[arg(add = complete::workloads_and_nodes())]
     target: String,
 }
 

@@ -23,7 +23,7 @@ macro_rules! templates {
     };
 }
 
-/// Write a minimal project with a Nexfile.
+/// Write a minimal project with a Nexfile
 ///
 /// It builds and runs as it is; its README says how. Nothing is overwritten.
 ///

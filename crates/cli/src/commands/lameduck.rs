@@ -11,9 +11,9 @@ use nex_types::{Tags, parse_go};
 use super::served::parse_tags;
 use crate::args::Globals;
 use crate::error::{CliError, Kind};
-use crate::{find, ui};
+use crate::{complete, find, ui};
 
-/// Send a node into lame duck mode: it takes no more work, and ends after a delay.
+/// Send a node into lame duck mode: it takes no more work, and ends after a delay
 ///
 /// From now on the node bids for nothing, and its tag nex.lameduck is "true". At nine tenths of the delay its
 /// workloads are told to stop; functions finish the calls that they have, services have their grace. At the
@@ -27,6 +27,7 @@ use crate::{find, ui};
 #[command(verbatim_doc_comment)]
 pub(crate) struct LameduckArgs {
     /// Id, unique prefix of it, or name
+    #[arg(add = complete::nodes())]
     node: String,
     /// How long until the node ends, for instance 30s, 5m or 1h
     #[arg(long, default_value = "1m", value_parser = delay)]

@@ -15,8 +15,8 @@ use nex_client::{Begin, Client, EventLine, History, HistoryError, LogRecord};
 use self::select::Selection;
 use self::show::{Names, Shown};
 use crate::args::Globals;
-use crate::error::{CliError, Kind};
-use crate::ui;
+use crate::error::CliError;
+use crate::{complete, ui};
 
 /// Lines or events that are shown when nothing else was asked for.
 pub(crate) const TAIL: usize = 100;
@@ -25,9 +25,16 @@ const WINDOWS: [u64; 3] = [2_000, 50_000, u64::MAX];
 /// Lines of workloads whose name is not known yet that are kept until it is; more are not shown.
 const HELD_BACK: usize = 1000;
 
+/// Show what workloads wrote, and follow what they write
+///
+///   nex logs echo -f
+///   nex logs --since 10m --level warn
+///   nex logs echo --previous        of the run before
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct LogsArgs {
     /// Name, id or the beginning of an id; all workloads when left out
+    #[arg(add = complete::workloads())]
     target: Option<String>,
     /// Go on with what is written from now on
     #[arg(short, long)]
@@ -48,7 +55,7 @@ pub(crate) struct LogsArgs {
     #[arg(long, value_name = "TEXT")]
     grep: Option<String>,
     /// Only lines from this node, by name or the beginning of its id
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = complete::nodes())]
     node: Option<String>,
     /// Print one JSON object per line
     #[arg(long)]
@@ -180,6 +187,7 @@ async fn past(
     for begin in begins {
         let mut history = client.logs(begin, args.follow).await?;
         if !args.follow && !history.is_kept() {
+            selection.refuse_unknown(&shown.names)?;
             let missing = history.missing().cloned();
             return Err(missing
                 .map_or_else(|| CliError::other("no logs"), |why| nothing_kept("logs", &why)));
@@ -240,9 +248,9 @@ impl Held {
 }
 
 /// Nothing of that name or id.
-fn not_found(target: &str, namespace: &str) -> CliError {
+fn not_found(target: &str, namespace: &str, names: &Names) -> CliError {
     let message =
         format!("no workload {target} runs in namespace {namespace}, and no lines of it are kept");
-    CliError::new(Kind::NotFound, message)
+    CliError::unknown(&message, target, names.of_workloads())
         .hint("see what runs: nex ls   and what was written: nex logs --since 1h")
 }

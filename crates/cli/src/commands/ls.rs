@@ -10,14 +10,21 @@ use nex_client::Client;
 use super::nodes::uptime;
 use crate::args::Globals;
 use crate::error::CliError;
-use crate::ui;
+use crate::{complete, ui};
 
 /// Characters of an id in tables; `nex info` and `--json` show all of it.
 const SHORT_ID: usize = 8;
 
+/// List workloads
+///
+///   nex ls
+///   nex ls -A --json            of all namespaces, for a program
+///   nex ls --live               what the nodes answer now
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct LsArgs {
     /// Only these ids or names
+    #[arg(add = complete::workload_names())]
     filter: Vec<String>,
     /// In all namespaces that one may see
     #[arg(short = 'A', long)]

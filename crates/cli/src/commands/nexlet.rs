@@ -33,7 +33,6 @@ const LOG_LOOK: Duration = Duration::from_secs(10);
 /// What can be done with a nexlet.
 #[derive(Debug, Subcommand)]
 pub(crate) enum NexletCommand {
-    /// Check that a nexlet, in whatever language, does what nodes and clients expect of it
     Check(Box<CheckArgs>),
     /// Run ours; the node does this
     #[command(hide = true)]

@@ -19,11 +19,14 @@ use crate::connection::settings_for;
 use crate::error::CliError;
 use crate::ui;
 
-/// Check that a nexlet, in whatever language, does what nodes and clients expect of it.
+/// Check that a nexlet, in whatever language, does what nodes and clients expect of it
 ///
 /// Starts PROGRAM as a node would, with the variables NEX_AGENT_…, answers its registration, and has it
 /// start, list and stop workloads. Uses the NATS server that --nats-url names, else one of its own.
+///
+///   nex nexlet check --type ticker --start-request '{"every":"1s"}' -- ./ticker-nexlet
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct CheckArgs {
     /// The type that it must register [default: any]
     #[arg(long = "type", value_name = "TYPE")]

@@ -16,7 +16,7 @@ use super::served::{self, NodeArgs, Services, Signals};
 use super::upgrade;
 use crate::args::Globals;
 use crate::error::CliError;
-use crate::{find, ui};
+use crate::{complete, find, ui};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
@@ -24,21 +24,23 @@ pub(crate) enum NodeCommand {
     ///
     /// SIGTERM and Ctrl-C end the node and its nexlets. Services stay, each under its shim, and the next
     /// start with this state directory adopts them; --stop-services and lame duck mode end them too.
+    ///
+    ///   nex node up --nats-url nats://10.0.0.5:4222 --nats-creds nex.creds
+    #[command(verbatim_doc_comment)]
     Up(Box<NodeUpArgs>),
     /// Replace the running node and its nexlets by the nex on disk, without a lost call
     ///
     /// Acts on the node that uses this state directory, as SIGHUP does. Functions are handed over;
     /// services go on under their shims.
+    ///
+    ///   nex node upgrade
+    #[command(verbatim_doc_comment)]
     Upgrade,
-    /// List nodes
     #[command(visible_alias = "ls")]
     List(NodesArgs),
-    /// Show one node and its nexlets
     Info(NodeInfoArgs),
-    /// Send a node into lame duck mode: no more work, and its end after a delay
     #[command(visible_alias = "down")]
     Lameduck(LameduckArgs),
-    /// Take a node that will not come back, and its workloads, off the lists
     Forget(ForgetArgs),
 }
 
@@ -51,10 +53,14 @@ pub(crate) struct NodeUpArgs {
     stop_services: bool,
 }
 
+/// Show one node and its nexlets
+///
+///   nex node info swift-otter --full
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct NodeInfoArgs {
     /// Id, unique prefix of it, or name
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", add = complete::nodes())]
     node: String,
     /// Show all that is known of each nexlet
     #[arg(long)]

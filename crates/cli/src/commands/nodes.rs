@@ -11,9 +11,14 @@ use nex_types::Tags;
 use super::served::parse_tags;
 use crate::args::Globals;
 use crate::error::CliError;
-use crate::{find, ui};
+use crate::{complete, find, ui};
 
+/// List nodes
+///
+///   nex nodes
+///   nex nodes --filter region=lab --json
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct NodesArgs {
     /// Only nodes with these tags
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ';')]
@@ -23,9 +28,14 @@ pub(crate) struct NodesArgs {
     live: bool,
 }
 
+/// Take a node that will not come back, and its workloads, off the lists
+///
+///   nex node forget swift-otter
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct ForgetArgs {
     /// Id, unique prefix of it, or name
+    #[arg(add = complete::nodes())]
     node: String,
 }
 

@@ -12,9 +12,9 @@ use super::run::under_lease;
 use super::stop::stop_all;
 use crate::args::Globals;
 use crate::error::CliError;
-use crate::{find, ui};
+use crate::{complete, find, ui};
 
-/// Start or stop copies of a workload until N run.
+/// Start or stop copies of a workload until N run
 ///
 /// Copies that come are spread over the nodes; of those that go, the newest go first, from the node
 /// that has most of them. Copies of a function share its subjects: each call is answered once.
@@ -24,6 +24,7 @@ use crate::{find, ui};
 #[command(verbatim_doc_comment)]
 pub(crate) struct ScaleArgs {
     /// Name of the workload
+    #[arg(add = complete::workload_names())]
     name: String,
     /// How many copies shall run
     #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -56,7 +57,7 @@ async fn scale(client: &Client, name: &str, n_wanted: usize) -> Result<(usize, u
     let found = client.copies(&fleet, name).await?.here;
     let Some(first) = found.first() else {
         let names = client.workloads(&[]).await?.into_iter().map(|w| w.name).collect::<Vec<_>>();
-        return Err(find::not_found(client, name, &names));
+        return Err(find::not_found(client, name, &names).await);
     };
     let version = |w: &WorkloadSummary| w.metadata.get(fact::REQUEST_DIGEST).cloned();
     if found.iter().any(|w| version(w) != version(first)) {

@@ -17,17 +17,22 @@ use tokio::time::Instant;
 
 use crate::args::Globals;
 use crate::error::{CliError, Kind};
-use crate::{find, ui};
+use crate::{complete, find, ui};
 
 /// A function drains for at most 30 s, a service is killed after its grace.
 const END_BOUND: Duration = Duration::from_secs(45);
 /// A node that did not answer a moment ago is not waited for.
 const LATE_BOUND: Duration = Duration::from_millis(300);
 
+/// Stop workloads, all copies of each
+///
+///   nex stop echo greet
+///   nex stop echo --purge           with its durables and buckets
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct StopArgs {
     /// Names, ids or unique prefixes of ids
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::workloads())]
     targets: Vec<String>,
     /// Also remove what outlives a function: its durables, and the buckets of its host services
     #[arg(long)]

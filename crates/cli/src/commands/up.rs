@@ -18,12 +18,17 @@ use crate::error::CliError;
 use crate::issuer::Issuing;
 use crate::ui;
 
-/// Start everything on this machine: NATS if none is there, the node, all nexlets.
+/// Start everything on this machine: NATS if none is there, the node, all nexlets
 ///
 /// With a server named by flag, NATS_URL or the configuration file, that one is used. Without one, a
 /// NATS server that answers on 127.0.0.1:4222 is used, else a real nats-server is started.
 /// Ctrl-C or SIGTERM stops all that was started, services included.
+///
+///   nex up
+///   nex up --nats-port 0                         with a server of one's own, on a free port
+///   nex up --nats-url nats://10.0.0.5:4222       on a NATS that is there
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct UpArgs {
     #[command(flatten)]
     node: NodeArgs,

@@ -19,28 +19,28 @@ use super::stop::stop_all;
 use crate::args::Globals;
 use crate::error::CliError;
 use crate::nexfile::{self, Nexfile};
-use crate::{find, ui};
+use crate::{complete, find, ui};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkloadCommand {
-    /// Start a workload from a start request or a Nexfile
     #[command(visible_aliases = ["run", "deploy"])]
     Start(StartArgs),
-    /// Stop a workload
     #[command(visible_alias = "undeploy")]
     Stop(StopArgs),
-    /// List workloads
     #[command(visible_alias = "ls")]
     List(ListArgs),
-    /// Start a workload a second time, elsewhere if you like
     #[command(visible_aliases = ["cp", "copy"])]
     Clone(CloneArgs),
 }
 
-/// Start a workload from a start request or a Nexfile.
+/// Start a workload from a start request or a Nexfile
 ///
 /// A Nexfile, named or in the current folder, wins over all other flags.
+///
+///   nex workload start --nexfile Nexfile.yaml
+///   nex workload start --name nap --start-request '{"uri":"file:///bin/nap","argv":["60"]}'
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct StartArgs {
     /// Workload type
     #[arg(long = "type", default_value = "native")]
@@ -65,14 +65,22 @@ pub(crate) struct StartArgs {
     nexfile: Option<PathBuf>,
 }
 
+/// Stop a workload
+///
+///   nex workload stop 9XKQ
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct StopArgs {
     /// Id, unique prefix of it, or name
-    #[arg(value_name = "WORKLOAD")]
+    #[arg(value_name = "WORKLOAD", add = complete::workloads())]
     id: String,
 }
 
+/// List workloads
+///
+///   nex workload list --type javascript --show-metadata
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct ListArgs {
     /// Only this type
     #[arg(long = "type")]

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 
 use super::keys::{FileValue, KeyError, Table, Values};
 use crate::error::CliError;
-use crate::ui;
 
 /// The file of the folder that one stands in. Many projects have one of that name.
 const HERE: &str = "config.json";
@@ -48,7 +47,7 @@ fn here(table: &Table<'_>, values: &mut Values) -> Result<(), CliError> {
     match table.read(&document, path) {
         Ok(read) if read.is_empty() => {}
         Ok(read) => {
-            ui::note("note: settings from ./config.json are in force");
+            values.has_here = true;
             add(&mut values.by_id, read);
         }
         Err(error) if table.is_ours(&document) => return Err(refused(path, &error)),

@@ -21,6 +21,8 @@ pub(crate) struct Values {
     pub(super) by_id: BTreeMap<String, FileValue>,
     /// A `./config.json` that is somebody else's, and why it is left alone.
     pub(super) left_alone: Option<String>,
+    /// Whether a `./config.json` says something.
+    pub(super) has_here: bool,
 }
 
 /// One setting of a file, as texts that its flag parses.

@@ -14,10 +14,11 @@ pub(crate) mod report;
 use std::ffi::OsString;
 
 use clap::builder::Resettable;
-use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgMatches, Command, FromArgMatches};
 
-use crate::args::Cli;
+use crate::args::{self, Cli, Globals};
 use crate::error::CliError;
+use crate::ui;
 use keys::Values;
 pub(crate) use origin::{Origin, Origins};
 
@@ -32,7 +33,7 @@ pub(crate) enum Stop {
 
 /// The command line with what the files add to it.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, Stop> {
-    let command = each_configurable(Cli::command(), without_empty_variable);
+    let command = each_configurable(args::command(), without_empty_variable);
     let typed = command.clone().try_get_matches_from(arguments).map_err(Stop::Clap)?;
     // Its node tells a nexlet everything; the folder that it runs in tells it nothing.
     let is_nexlet = matches!(
@@ -43,6 +44,9 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, Stop> {
         true => Values::default(),
         false => files::load(&command, &typed).map_err(Stop::File)?,
     };
+    if values.has_here {
+        ui::note("note: settings from ./config.json are in force");
+    }
     let matches = match values.by_id.is_empty() {
         true => typed,
         false => layered(command, &values).try_get_matches_from(arguments).map_err(Stop::Clap)?,
@@ -50,6 +54,20 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, Stop> {
     let mut cli = Cli::from_arg_matches(&matches).map_err(Stop::Clap)?;
     cli.globals.origins = Origins::new(&matches, values);
     Ok(cli)
+}
+
+/// The global settings of a command line that somebody is still typing. What is wrong in it says nothing.
+pub(crate) fn unfinished(arguments: &[OsString]) -> Option<Globals> {
+    let command = each_configurable(args::command(), without_empty_variable).ignore_errors(true);
+    let typed = command.clone().try_get_matches_from(arguments).ok()?;
+    let values = files::load(&command, &typed).unwrap_or_default();
+    let matches = match values.by_id.is_empty() {
+        true => typed,
+        false => layered(command, &values).try_get_matches_from(arguments).ok()?,
+    };
+    let mut globals = Globals::from_arg_matches(innermost(&matches)).ok()?;
+    globals.origins = Origins::new(&matches, values);
+    Some(globals)
 }
 
 /// Commands whose flags may stand in a file; all take the global ones.

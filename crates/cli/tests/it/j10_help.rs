@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nex_testkit::Nex;
 
-use crate::j10_command_line::COMMANDS;
+use crate::j10_every_command::commands;
 
 #[tokio::test]
 async fn j10_the_help_of_every_command_is_as_written_down() {
@@ -16,7 +16,11 @@ async fn j10_the_help_of_every_command_is_as_written_down() {
     let mut all = String::new();
     let whole: [&[&str]; 3] =
         [&["--help"], &["node", "up", "--help"], &["workload", "start", "--help"]];
-    let brief: Vec<Vec<&str>> = COMMANDS.iter().map(|c| [c, &["-h"][..]].concat()).collect();
+    let known = commands(&nex).await;
+    let brief: Vec<Vec<&str>> = known
+        .iter()
+        .map(|command| command.path.iter().map(String::as_str).chain(["-h"]).collect())
+        .collect();
     for arguments in whole.iter().copied().chain(brief.iter().map(Vec::as_slice)) {
         let help = nex.ok(arguments).await.text();
         write!(all, "$ nex {}\n\n{help}\n", arguments.join(" ")).unwrap();

@@ -10,7 +10,8 @@
 //! 7. The examples run, the guide's commands print what the guide says, and `nex init` writes what works
 //!    (`examples`, `guide`, `init`); a file is worked on (`dev`).
 //! 8. What draws on a terminal, in a terminal (`top`, `dev`).
-//! 9. Nexfiles are applied and deleted, errors explained, mistyped names guessed (`apply*`, `explain`, `suggestions`).
+//! 9. Nexfiles are applied and deleted, errors explained, mistyped names guessed (`apply*`, `explain`, `suggestions`),
+//!    shells offered what is there (`completions`), uploads pruned (`uploads`), files mended (`doctor_fix`).
 //! 10. Metrics leave for other tools (`exporters`).
 //!
 //! Callers of functions speak through async-nats, never through our own client.
@@ -20,6 +21,7 @@
 
 mod apply;
 mod apply_asks;
+mod completions;
 mod configuration;
 mod control_agent_id;
 mod control_clone;
@@ -32,6 +34,7 @@ mod control_register;
 mod control_remote;
 mod control_shared;
 mod dev;
+mod doctor_fix;
 mod error_codes;
 mod examples;
 mod explain;
@@ -57,6 +60,7 @@ mod j07_service;
 mod j08_replace;
 mod j09_stop;
 mod j10_command_line;
+mod j10_every_command;
 mod j10_help;
 mod j10_output;
 mod j11_copies;
@@ -113,4 +117,5 @@ mod traces;
 mod up_refused;
 mod up_server;
 mod upgrade;
+mod uploads;
 mod world;

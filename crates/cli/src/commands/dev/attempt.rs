@@ -44,18 +44,25 @@ pub(super) async fn attempt(
     };
     let attempt = Attempt { files: wish.files(), ..failed(CliError::other("not deployed")) };
     let prepared = async {
-        let request = wish.upload(&client, &state_dir).await?;
-        let before = match known.contains(&request.name) {
+        let prepared = wish.upload(&client, &state_dir).await?;
+        let name = &prepared.request.name;
+        let before = match known.contains(name) {
             true => Vec::new(),
-            false => ids_of(&client, &request.name).await?,
+            false => ids_of(&client, name).await?,
         };
-        Ok::<_, CliError>((request, before))
+        Ok::<_, CliError>((prepared, before))
     };
-    let (request, before): (StartWorkloadRequest, _) = match prepared.await {
+    let (prepared, before): (Prepared, _) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => return Attempt { result: Err(error), ..attempt },
     };
-    let asked_for = version_of(&request).map(|version| (request.name.clone(), version.to_owned()));
-    let result = wish.place(&client, request).await;
-    Attempt { took: saved.elapsed(), asked_for, before, result, ..attempt }
+    let request = &prepared.request;
+    let asked_for = version_of(request).map(|version| (request.name.clone(), version.to_owned()));
+    let until_placing = saved.elapsed();
+    let result = wish.place(&client, prepared).await;
+    let took = match &result {
+        Ok(done) => until_placing + done.elapsed(),
+        Err(_) => saved.elapsed(),
+    };
+    Attempt { took, asked_for, before, result, ..attempt }
 }

@@ -39,7 +39,8 @@ fn state_dir(path: &Path) -> Finding {
     let mode = std::fs::metadata(path).map_or(0o700, |metadata| metadata.permissions().mode());
     if mode & 0o077 != 0 {
         let found = format!("{shown} holds keys, and others may look into it");
-        return Finding::bad("state", found).advice(format!("chmod 700 {shown}"));
+        return Finding::bad("state", found)
+            .advice(format!("chmod 700 {shown}   or, when a node has used it: nex doctor --fix"));
     }
     Finding::ok("state", shown)
 }

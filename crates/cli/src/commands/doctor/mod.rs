@@ -1,17 +1,34 @@
 //! `nex doctor`: what stands and what is missing, and what to do about it.
 //!
-//! Owns: the order of the checks and how they are shown. Never: changes anything.
+//! Owns: the order of the checks and how they are shown. Never: changes anything without `--fix`.
 
 mod machine;
+mod mend;
 mod nats;
 
 pub(crate) use machine::Walls;
 
+use clap::Args;
 use serde::Serialize;
 
 use crate::args::Globals;
 use crate::error::CliError;
 use crate::ui;
+
+/// Check NATS, JetStream, nodes and this machine, and say what to do
+///
+/// With --fix, what is wrong with Nex's own files is put right first, and each thing is told: the state
+/// directory and the modes of it and of keys, what a server that is gone left behind, a missing NATS context.
+///
+///   nex doctor
+///   nex doctor --fix
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct DoctorArgs {
+    /// Put right what is wrong with Nex's own files
+    #[arg(long)]
+    fix: bool,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,8 +72,9 @@ impl From<CliError> for Finding {
     }
 }
 
-pub(crate) async fn run(globals: Globals) -> Result<(), CliError> {
-    let mut findings = vec![configuration(&globals)];
+pub(crate) async fn run(globals: Globals, args: DoctorArgs) -> Result<(), CliError> {
+    let mut findings = mend::findings(&globals, args.fix);
+    findings.push(configuration(&globals));
     findings.extend(machine::findings(&globals).await);
     findings.extend(nats::findings(&globals).await);
     findings.push(machine::walls());

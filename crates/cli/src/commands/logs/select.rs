@@ -92,15 +92,19 @@ impl Selection {
 
     /// Nothing was shown: an error when there is no such workload.
     pub(super) fn explain_nothing(&self, names: &Names) -> Result<(), CliError> {
+        self.refuse_unknown(names)?;
+        ui::note("no such lines");
+        Ok(())
+    }
+
+    /// An error when what was asked for neither runs nor has lines, which were looked for.
+    pub(super) fn refuse_unknown(&self, names: &Names) -> Result<(), CliError> {
         let has_filters = self.level.is_some() || self.grep.is_some() || self.node.is_some();
         match &self.target {
             Some(target) if !has_filters && !names.has(target) => {
-                Err(not_found(target, &self.namespace))
+                Err(not_found(target, &self.namespace, names))
             }
-            _ => {
-                ui::note("no such lines");
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 }

@@ -61,6 +61,11 @@ impl Names {
         record.node_id.as_deref().or_else(known)
     }
 
+    /// The names that are known.
+    pub(super) fn of_workloads(&self) -> impl Iterator<Item = &str> {
+        self.names.values().map(String::as_str)
+    }
+
     pub(super) fn knows(&self, record: &LogRecord) -> bool {
         record.name.is_some() || self.names.contains_key(&record.workload_id)
     }

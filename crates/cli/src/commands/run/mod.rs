@@ -5,6 +5,7 @@
 
 mod digest;
 mod host_services;
+mod local;
 mod native;
 mod placement;
 mod prepare;
@@ -17,7 +18,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
-use replace::Wanted;
+use replace::{Done, Wanted};
 
 use super::served::parse_tags;
 use crate::args::Globals;
@@ -28,7 +29,7 @@ pub(crate) use placement::{Placed, deploy};
 pub(crate) use replace::under_lease;
 pub(crate) use wish::{Change, Fulfilled, Wish};
 
-/// Deploy a file: JavaScript, WebAssembly or a static program.
+/// Deploy a file: JavaScript, WebAssembly or a static program
 ///
 /// The type is found out from the bytes. A workload of that name that runs is replaced without a
 /// gap: the new one starts, then the old one is drained and stopped.
@@ -70,6 +71,9 @@ pub(crate) struct RunArgs {
     /// How many copies shall run, spread over the nodes [default: as many as run, else one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     copies: Option<u16>,
+    /// Say more: which older uploads of the name were removed
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     host_services: host_services::HostServicesArgs,
     #[command(flatten)]
@@ -137,20 +141,27 @@ impl TypeArg {
 pub(crate) async fn run(globals: Globals, args: RunArgs) -> Result<(), CliError> {
     let start = Instant::now();
     let args = prepare::with_nexfile(args)?;
-    let (bytes, kind) = prepare::read(&args)?;
+    let (file, kind) = prepare::open(&args)?;
     prepare::check(&args, kind)?;
     let name = prepare::name(&args)?;
     let tags = parse_tags(&args.tags)?;
     let client = globals.client().await?;
-    let uploaded = prepare::upload_file(&client, &name, &bytes).await?;
+    let uploaded = file.upload(&client, &name).await?;
     let mut request = prepare::start_request(&client, &args, kind, &name, &uploaded)?;
     digest::attach(&mut request, &globals.state_dir());
     let done = replace::replace(&client, &request, &tags, wanted(&args)).await?;
     let elapsed = start.elapsed();
-    if globals.json {
-        report::json(&uploaded, &done);
-    } else {
+    if !globals.json {
         report::text(&args, &uploaded, &request, &done, elapsed);
+    }
+    let pruned = match &done {
+        Done::AlreadyRunning(_) => Vec::new(),
+        Done::Changed { .. } => local::prune_after(&client, &uploaded, &name).await,
+    };
+    if globals.json {
+        report::json(&uploaded, &done, &pruned);
+    } else if args.verbose {
+        report::pruned(&pruned);
     }
     Ok(())
 }

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use nex_api::workload::{Lifecycle, StartWorkloadRequest};
-use nex_artifact::{Kind as FileKind, UploadError, Uploaded, detect, upload};
+use nex_artifact::Uploaded;
 use nex_client::Client;
 use nex_types::{SubjectPattern, WorkloadName};
 use serde_json::{Map, Value, json};
 
+use super::local::LocalFile;
 use super::{RunArgs, TypeArg};
 use crate::commands::served::parse_tags;
-use crate::error::{CliError, LINK_STATICALLY};
+use crate::error::CliError;
 use crate::nexfile::{self, Nexfile};
 
 /// What a Nexfile says, when a folder or nothing was named; what was typed wins over it.
@@ -74,30 +75,11 @@ pub(super) fn let_it_say(args: RunArgs, mut nexfile: Nexfile) -> Result<RunArgs,
     })
 }
 
-pub(super) fn read(args: &RunArgs) -> Result<(Vec<u8>, TypeArg), CliError> {
-    let path = args.path();
-    let bytes = std::fs::read(path).map_err(|error| {
-        CliError::usage(format!("cannot read {}: {error}", path.display()))
-            .hint("name a file that is there: nex run FILE --on SUBJECT")
-    })?;
-    let name = path.file_name().and_then(|name| name.to_str());
-    let refused = |error: nex_artifact::Refusal| {
-        let hint = match &error {
-            nex_artifact::Refusal::Program(_) => LINK_STATICALLY,
-            _ => "see what can be run: nex run --help",
-        };
-        CliError::other(format!("{}: {error}", path.display())).hint(hint)
-    };
-    if let Some(kind) = args.kind {
-        return Ok((bytes, kind));
-    }
-    let kind = match detect(&bytes, name).map_err(refused)? {
-        FileKind::JavaScript => TypeArg::Javascript,
-        FileKind::TypeScript => TypeArg::Typescript,
-        FileKind::WasmModule | FileKind::WasmComponent | FileKind::Wat => TypeArg::Wasm,
-        FileKind::Elf(_) => TypeArg::Native,
-    };
-    Ok((bytes, kind))
+/// The file and its type: the one that was named, else by its bytes.
+pub(super) fn open(args: &RunArgs) -> Result<(LocalFile, TypeArg), CliError> {
+    let file = LocalFile::open(args.path())?;
+    let kind = args.kind.map_or_else(|| file.kind(), Ok)?;
+    Ok((file, kind))
 }
 
 pub(super) fn check(args: &RunArgs, kind: TypeArg) -> Result<(), CliError> {
@@ -126,22 +108,6 @@ pub(super) fn name(args: &RunArgs) -> Result<WorkloadName, CliError> {
             Ok(WorkloadName::from_stem(stem))
         }
     }
-}
-
-pub(super) async fn upload_file(
-    client: &Client,
-    name: &WorkloadName,
-    bytes: &[u8],
-) -> Result<Uploaded, CliError> {
-    upload(client.nats(), client.namespace(), name.as_str(), bytes).await.map_err(|error| {
-        let hint = match &error {
-            UploadError::NoJetStream { .. } => {
-                "start nats-server with -js, or let nex up start one"
-            }
-            _ => "see: nex doctor",
-        };
-        CliError::chain(&error).hint(hint)
-    })
 }
 
 pub(super) fn start_request(

@@ -17,7 +17,7 @@ use crate::commands::served::for_people;
 use crate::ui;
 
 /// One document.
-pub(super) fn json(uploaded: &Uploaded, done: &Done) {
+pub(super) fn json(uploaded: &Uploaded, done: &Done, pruned: &[String]) {
     match done {
         Done::AlreadyRunning(workload) => ui::json(&json!({
             "already_running": true, "id": workload.id, "name": workload.name,
@@ -28,6 +28,7 @@ pub(super) fn json(uploaded: &Uploaded, done: &Done) {
                 "already_running": false, "workloads": responses,
                 "replaced": n_stopped, "replaced_unreachable": n_buried,
                 "uri": uploaded.uri, "digest": uploaded.digest.to_string(),
+                "pruned": pruned,
             }));
         }
     }
@@ -78,6 +79,16 @@ pub(super) fn replaced(n_stopped: usize, n_buried: usize) {
     if n_buried > 0 {
         ui::line(format_args!(
             "✓ replaced {n_buried} on nodes that do not answer; they will not bring it back"
+        ));
+    }
+}
+
+/// Which older uploads went.
+pub(super) fn pruned(objects: &[String]) {
+    for object in objects {
+        ui::line(format_args!(
+            "✓ removed the upload {}, which nothing needs",
+            ui::harmless(object)
         ));
     }
 }

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nex_api::workload::{StartWorkloadRequest, WorkloadSummary, fact};
-use nex_artifact::{Uploaded, foresee, foresee_inline};
+use nex_artifact::Uploaded;
 use nex_client::{Client, Fleet};
 use nex_policy::placement::plan;
 use nex_types::{Tags, WorkloadName};
 use serde_json::{Map, Value};
 
+use super::local::{self, LocalFile};
 use super::placement::Placed;
 use super::replace::{Done, Wanted, copies, replace};
 use super::{RunArgs, TypeArg, digest, prepare, report, wanted};
@@ -44,7 +45,7 @@ pub(crate) struct Wish {
 #[derive(Debug)]
 enum Artifact {
     /// A file of the caller's side, as `nex run` would take it.
-    File { args: Box<RunArgs>, kind: TypeArg, bytes: Vec<u8> },
+    File { args: Box<RunArgs>, kind: TypeArg, file: LocalFile },
     /// It is named, and is there already.
     There(StartWorkloadRequest),
 }
@@ -55,6 +56,15 @@ pub(crate) struct Fulfilled {
     request: StartWorkloadRequest,
     done: Done,
     elapsed: Duration,
+    /// Older uploads that went.
+    pruned: Vec<String>,
+}
+
+/// What will be asked of nodes, and the upload that it names.
+pub(crate) struct Prepared {
+    /// The request.
+    pub(crate) request: StartWorkloadRequest,
+    uploaded: Option<Uploaded>,
 }
 
 impl Wish {
@@ -77,10 +87,10 @@ impl Wish {
     }
 
     fn of_file(name: WorkloadName, args: RunArgs) -> Result<Self, CliError> {
-        let (bytes, kind) = prepare::read(&args)?;
+        let (file, kind) = prepare::open(&args)?;
         prepare::check(&args, kind)?;
         let (tags, wanted) = (parse_tags(&args.tags)?, wanted(&args));
-        let artifact = Artifact::File { args: Box::new(args), kind, bytes };
+        let artifact = Artifact::File { args: Box::new(args), kind, file };
         Ok(Self { name, tags, wanted, artifact })
     }
 
@@ -113,10 +123,9 @@ impl Wish {
     ) -> Result<Change, CliError> {
         let foreseen = match &self.artifact {
             Artifact::There(_) => None,
-            Artifact::File { bytes, .. } => Some(match has_jetstream {
-                true => foresee(client.namespace(), self.name.as_str(), bytes),
-                false => foresee_inline(bytes).map_err(|error| CliError::chain(&error))?,
-            }),
+            Artifact::File { file, .. } => {
+                Some(file.foresee(client, &self.name, has_jetstream).await?)
+            }
         };
         let request = self.request(client, state_dir, foreseen.as_ref())?;
         let found = client.copies(fleet, self.name.as_str()).await?;
@@ -156,9 +165,10 @@ impl Wish {
         state_dir: &Path,
     ) -> Result<Fulfilled, CliError> {
         let start = Instant::now();
-        let request = self.upload(client, state_dir).await?;
-        let done = self.place(client, request).await?;
-        Ok(Fulfilled { elapsed: start.elapsed(), ..done })
+        let prepared = self.upload(client, state_dir).await?;
+        let until_uploaded = start.elapsed();
+        let done = self.place(client, prepared).await?;
+        Ok(Fulfilled { elapsed: until_uploaded + done.elapsed, ..done })
     }
 
     /// The first half of [`Self::fulfil`], for who must know what was asked for although it failed.
@@ -166,25 +176,29 @@ impl Wish {
         &self,
         client: &Client,
         state_dir: &Path,
-    ) -> Result<StartWorkloadRequest, CliError> {
+    ) -> Result<Prepared, CliError> {
         let uploaded = match &self.artifact {
-            Artifact::File { bytes, .. } => {
-                Some(prepare::upload_file(client, &self.name, bytes).await?)
-            }
+            Artifact::File { file, .. } => Some(file.upload(client, &self.name).await?),
             Artifact::There(_) => None,
         };
-        self.request(client, state_dir, uploaded.as_ref())
+        let request = self.request(client, state_dir, uploaded.as_ref())?;
+        Ok(Prepared { request, uploaded })
     }
 
-    /// The second half: brings what runs to what was uploaded.
+    /// The second half: brings what runs to what was uploaded, and then removes older uploads.
     pub(crate) async fn place(
         &self,
         client: &Client,
-        request: StartWorkloadRequest,
+        Prepared { request, uploaded }: Prepared,
     ) -> Result<Fulfilled, CliError> {
         let start = Instant::now();
         let done = Box::pin(replace(client, &request, &self.tags, self.wanted)).await?;
-        Ok(Fulfilled { request, done, elapsed: start.elapsed() })
+        let elapsed = start.elapsed();
+        let pruned = match &uploaded {
+            Some(uploaded) => local::prune_after(client, uploaded, &self.name).await,
+            None => Vec::new(),
+        };
+        Ok(Fulfilled { request, done, elapsed, pruned })
     }
 
     fn request(
@@ -222,6 +236,11 @@ impl Wish {
 }
 
 impl Fulfilled {
+    /// How long it took, without the removal of older uploads.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
     /// What was asked for.
     pub(crate) fn request(&self) -> &StartWorkloadRequest {
         &self.request
@@ -252,7 +271,7 @@ impl Fulfilled {
     }
 
     /// What happened, for people.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn tell(&self, is_verbose: bool) {
         match &self.done {
             Done::AlreadyRunning(workload) => crate::ui::line(format_args!(
                 "✓ {} is already running ({})",
@@ -262,6 +281,9 @@ impl Fulfilled {
                 report::deployed(&self.request, placed, self.elapsed);
                 report::replaced(*n_stopped, *n_buried);
             }
+        }
+        if is_verbose {
+            report::pruned(&self.pruned);
         }
     }
 
@@ -277,6 +299,7 @@ impl Fulfilled {
                 serde_json::json!({
                     "name": name, "already_running": false, "workloads": responses,
                     "replaced": n_stopped, "replaced_unreachable": n_buried,
+                    "pruned": self.pruned,
                 })
             }
         }
