@@ -111,7 +111,7 @@ pub(crate) async fn commands(nex: &Nex) -> Vec<Known> {
         let help = help(nex, &path).await;
         let names = listed(&help);
         // The first is looked into first.
-        waiting.extend(names.iter().rev().map(|name| [&path[..], &[name.clone()]].concat()));
+        waiting.extend(names.iter().rev().map(|name| [&path[..], std::slice::from_ref(name)].concat()));
         if !path.is_empty() {
             found.push(Known { path, help });
         }

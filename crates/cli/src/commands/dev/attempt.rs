@@ -5,12 +5,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nex_api::workload::StartWorkloadRequest;
 use nex_client::Client;
 use tokio::time::Instant;
 
 use super::ours::{ids_of, version_of};
-use crate::commands::run::{Fulfilled, RunArgs, Wish};
+use crate::commands::run::{Fulfilled, Prepared, RunArgs, Wish};
 use crate::error::CliError;
 
 /// What came of it.

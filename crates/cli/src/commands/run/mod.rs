@@ -27,7 +27,7 @@ use crate::nexfile::{self, Nexfile};
 
 pub(crate) use placement::{Placed, deploy};
 pub(crate) use replace::under_lease;
-pub(crate) use wish::{Change, Fulfilled, Wish};
+pub(crate) use wish::{Change, Fulfilled, Prepared, Wish};
 
 /// Deploy a file: JavaScript, WebAssembly or a static program
 ///

@@ -96,8 +96,8 @@ fn quoted(source: &str, texts: &mut Vec<String>) {
             let (text, after) = from[1..].split_once("\"#").unwrap_or((&from[1..], ""));
             texts.push(text.to_owned());
             after
-        } else if from.starts_with('"') {
-            let (text, after) = ended(&from[1..]);
+        } else if let Some(from) = from.strip_prefix('"') {
+            let (text, after) = ended(from);
             texts.push(text);
             after
         } else {
