@@ -86,7 +86,9 @@ async fn workloads_are_filtered_looked_into_and_stopped() {
     shows(&terminal, &["Stop beta", "y yes"]).await;
     terminal.press("y").unwrap();
     shows(&terminal, &["is stopped"]).await;
+    // Two Escapes at once would be read as one.
     terminal.press(ESCAPE).unwrap();
+    shows(&terminal, &["no workload has \"bet\""]).await;
     terminal.press(ESCAPE).unwrap();
     shows(&terminal, &["1 workload: 1 running", "alpha"]).await;
     assert_eq!(world.list().await.len(), 1);
