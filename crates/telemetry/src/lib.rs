@@ -7,5 +7,6 @@
 
 pub mod metrics;
 pub mod otlp;
+pub mod traces;
 
 pub use otlp::OtlpSettings;

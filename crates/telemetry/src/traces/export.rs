@@ -1,0 +1,192 @@
+//! Spans leave: to a collector, or to the node that relays them.
+//!
+//! Owns: when sending is tried again and when it is given up, and what is said of losses: once per outage.
+//! Never: lets whoever is traced wait.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message as _;
+use reqwest::header::CONTENT_TYPE;
+use tokio::time::{Instant, sleep};
+
+use super::batch::Spans;
+use super::tracer::{Item, Resource, Tracer};
+use crate::otlp::{self, OtlpSettings};
+
+/// Pauses between attempts; after the last one the spans are lost.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// How often it is said that spans are lost because there are too many.
+const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// Takes messages to where they go.
+#[async_trait]
+pub trait Delivery: Send + Sync + fmt::Debug {
+    /// Sends one, an `ExportTraceServiceRequest`.
+    async fn deliver(&self, message: Vec<u8>) -> Result<(), Undelivered>;
+}
+
+/// Why a message did not arrive.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undelivered {
+    /// It may arrive later.
+    #[error("{0}")]
+    Now(String),
+    /// It will never be taken.
+    #[error("{0}")]
+    Ever(String),
+}
+
+/// Sends what `spans` brings, for ever; `resource` is who tells of it.
+pub async fn export(mut spans: Spans, delivery: impl Delivery, resource: Resource) {
+    let mut told = Told::default();
+    loop {
+        let mut batch = spans.batch().await;
+        for (message, n_spans) in batch.messages(&resource) {
+            match send(spans.tracer(), &delivery, message, &mut told).await {
+                Ok(()) => told.arrived(),
+                Err(error) => told.lost(spans.tracer(), n_spans, &error),
+            }
+        }
+        told.overflow(spans.tracer());
+        if batch.is_flush() {
+            spans.tracer().flushed();
+        }
+        batch.done();
+    }
+}
+
+/// One message, with further attempts unless somebody waits for the end of all this.
+async fn send(
+    tracer: &Tracer,
+    delivery: &impl Delivery,
+    message: Vec<u8>,
+    told: &mut Told,
+) -> Result<(), Undelivered> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        let error = match delivery.deliver(message.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(error @ Undelivered::Ever(_)) => return Err(error),
+            Err(error) => error,
+        };
+        told.away(&error);
+        let Some(pause) = pauses.next().filter(|_| !tracer.is_hurried()) else { return Err(error) };
+        tokio::select! {
+            () = sleep(*pause) => {}
+            () = tracer.hurried() => {}
+        }
+    }
+}
+
+/// What the log was told of losses.
+#[derive(Debug, Default)]
+struct Told {
+    is_away: bool,
+    n_lost: usize,
+    n_dropped: u64,
+    overflow: Option<Instant>,
+}
+
+impl Told {
+    fn away(&mut self, error: &Undelivered) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            tracing::warn!(%error, "spans cannot be sent; nothing else waits for them");
+        }
+    }
+
+    fn lost(&mut self, tracer: &Tracer, n_spans: usize, error: &Undelivered) {
+        self.away(error);
+        self.n_lost += n_spans;
+        tracer.lost(u64::try_from(n_spans).unwrap_or(u64::MAX));
+        self.n_dropped = tracer.dropped();
+    }
+
+    fn arrived(&mut self) {
+        if std::mem::take(&mut self.is_away) {
+            let spans = std::mem::take(&mut self.n_lost);
+            tracing::info!(spans, "spans can be sent again; so many were lost");
+        }
+    }
+
+    fn overflow(&mut self, tracer: &Tracer) {
+        let dropped = tracer.dropped();
+        let n_new = dropped.saturating_sub(self.n_dropped);
+        let was_said = self.overflow.is_some_and(|at| at.elapsed() < SAID_EVERY);
+        if n_new > 0 && !self.is_away && !was_said {
+            tracing::warn!(spans = n_new, "more spans than can be sent; so many were lost");
+            (self.n_dropped, self.overflow) = (dropped, Some(Instant::now()));
+        }
+    }
+}
+
+/// A collector that is spoken to by OTLP over HTTP.
+#[derive(Debug)]
+pub struct Collector {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Collector {
+    /// One at that address.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(settings: &OtlpSettings) -> Result<Self, otlp::Error> {
+        Ok(Self { client: settings.client()?, url: settings.traces_url() })
+    }
+}
+
+#[async_trait]
+impl Delivery for Collector {
+    async fn deliver(&self, message: Vec<u8>) -> Result<(), Undelivered> {
+        let request = self.client.post(&self.url).header(CONTENT_TYPE, "application/x-protobuf");
+        let response = request.body(message).send().await.map_err(|error| {
+            let why = innermost(&error);
+            Undelivered::Now(format!("{} does not answer: {why}", self.url))
+        })?;
+        let status = response.status();
+        // Those that OTLP says may be tried again.
+        let may_pass = [429, 502, 503, 504].contains(&status.as_u16());
+        let why = || format!("{} answered {status}", self.url);
+        match status.is_success() {
+            true => Ok(()),
+            false if may_pass => Err(Undelivered::Now(why())),
+            false => Err(Undelivered::Ever(why())),
+        }
+    }
+}
+
+/// The cause that says most, as `connection refused`.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// Passes on what another process tells of its own spans. Those without ids are left out; beyond the queue's
+/// bound they are dropped and counted.
+///
+/// # Errors
+/// When it is no such message.
+pub fn relay(tracer: &Tracer, message: &[u8]) -> Result<(), prost::DecodeError> {
+    let request = ExportTraceServiceRequest::decode(message)?;
+    for of_one in request.resource_spans {
+        let resource = Arc::new(of_one.resource.unwrap_or_default());
+        let spans = of_one.scope_spans.into_iter().flat_map(|scope| scope.spans);
+        for span in spans.filter(|span| span.trace_id.len() == 16 && span.span_id.len() == 8) {
+            tracer.put(Item::Relayed(Box::new(span), Arc::clone(&resource)));
+        }
+    }
+    Ok(())
+}
