@@ -52,6 +52,12 @@ pub fn agent_heartbeat(node_id: &str, agent_id: &str) -> String {
     format!("$NEX.SVC.{node_id}.agent.HEARTBEAT.{agent_id}")
 }
 
+/// Spans of an agent, for its node to pass on: the bytes of an OTLP `ExportTraceServiceRequest`.
+#[must_use]
+pub fn agent_spans(node_id: &str, agent_id: &str) -> String {
+    format!("$NEX.SVC.{node_id}.agent.SPANS.{agent_id}")
+}
+
 /// STARTWORKLOAD: the agent id comes before the verb.
 #[must_use]
 pub fn start_workload(node_id: &str, agent_id: &str, workload_id: &str) -> String {

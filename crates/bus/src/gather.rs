@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, Message, StatusCode, Subscriber};
+use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
@@ -63,6 +63,27 @@ impl Scatter {
         let inbox = client.new_inbox();
         let answers = client.subscribe(inbox.clone()).await?;
         client.publish_with_reply(subject, inbox, body).await?;
+        Ok(Self { answers, sent: Instant::now() })
+    }
+
+    /// Likewise, as part of a trace if there is one.
+    ///
+    /// # Errors
+    /// When the request cannot be published or the connection is closed.
+    pub async fn send_traced(
+        client: &Client,
+        subject: String,
+        body: Bytes,
+        traceparent: Option<&str>,
+    ) -> Result<Self, async_nats::Error> {
+        let Some(traceparent) = traceparent else {
+            return Self::send(client, subject, body).await;
+        };
+        let inbox = client.new_inbox();
+        let answers = client.subscribe(inbox.clone()).await?;
+        let mut headers = HeaderMap::new();
+        headers.insert("traceparent", traceparent);
+        client.publish_with_reply_and_headers(subject, inbox, headers, body).await?;
         Ok(Self { answers, sent: Instant::now() })
     }
 

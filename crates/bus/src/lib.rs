@@ -39,3 +39,20 @@ pub use snapshot::{Entry, SnapshotError, buckets, snapshot};
 pub fn request(body: bytes::Bytes, patience: std::time::Duration) -> async_nats::Request {
     async_nats::Request::new().payload(body).timeout(Some(patience))
 }
+
+/// The same, as part of a trace if there is one.
+#[must_use]
+pub fn traced_request(
+    body: bytes::Bytes,
+    patience: std::time::Duration,
+    traceparent: Option<&str>,
+) -> async_nats::Request {
+    match traceparent {
+        Some(traceparent) => {
+            let mut headers = HeaderMap::new();
+            headers.insert("traceparent", traceparent);
+            request(body, patience).headers(headers)
+        }
+        None => request(body, patience),
+    }
+}

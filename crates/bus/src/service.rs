@@ -29,6 +29,9 @@ use gate::Gate;
 /// Longer than any handler's own bound (a start takes at most 60 s); what passes it is answered 500.
 const HANDLER_BOUND: Duration = Duration::from_secs(70);
 
+/// The header by which a trace goes on.
+const TRACEPARENT: &str = "traceparent";
+
 /// What `$SRV.INFO` tells.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the standard's own names")]
@@ -54,6 +57,8 @@ pub struct Request {
     pub endpoint: &'static str,
     pub subject: String,
     pub body: Bytes,
+    /// The W3C trace context of whoever asks; a stranger's text.
+    pub traceparent: Option<String>,
 }
 
 /// What a handler answers.
@@ -90,6 +95,14 @@ impl Answer {
         };
         let body = ErrorBody { error_id, error: shown.to_owned(), code: Some(code.to_string()) };
         Self::error_with_body(&status.to_string(), description, encode(&body))
+    }
+
+    /// The code of an error reply.
+    #[must_use]
+    pub fn error_code(&self) -> Option<&str> {
+        let Self::Reply { headers, .. } = self else { return None };
+        let code = headers.iter().find(|(name, _)| name == ERROR_CODE_HEADER);
+        code.map(|(_, code)| code.as_str())
     }
 
     /// The same with one more header; silence stays silence.
@@ -215,8 +228,13 @@ fn busy() -> Answer {
 
 async fn run(endpoint: &'static str, request: &NatsRequest, handler: &Handler) -> Answer {
     let message = &request.message;
-    let asked =
-        Request { endpoint, subject: message.subject.to_string(), body: message.payload.clone() };
+    let header = |headers: &HeaderMap| headers.get(TRACEPARENT).map(ToString::to_string);
+    let asked = Request {
+        endpoint,
+        subject: message.subject.to_string(),
+        body: message.payload.clone(),
+        traceparent: message.headers.as_ref().and_then(header),
+    };
     let handled = AssertUnwindSafe(handler(asked)).catch_unwind();
     match tokio::time::timeout(HANDLER_BOUND, handled).await {
         Ok(Ok(answer)) => answer,

@@ -17,6 +17,7 @@ mod managed;
 mod nexfile;
 mod progress;
 mod suggest;
+mod traces;
 mod ui;
 
 use std::process::ExitCode;

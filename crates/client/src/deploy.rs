@@ -8,9 +8,10 @@ use nex_api::auction::{AuctionRequest, AuctionResponse};
 use nex_api::node::NodePingRequest;
 use nex_api::workload::{Lifecycle, StartWorkloadRequest, StartWorkloadResponse};
 use nex_api::{Code, encode, subject};
-use nex_bus::gather::{Bounds, gather};
+use nex_bus::gather::{Bounds, Scatter};
 use nex_bus::seal::seal_request;
 use nex_policy::placement::{Offer, choose};
+use nex_telemetry::traces::Kind;
 use nex_types::{Id, Namespace, Tags};
 
 use crate::{Client, Error, Fleet, read};
@@ -122,9 +123,12 @@ impl Client {
         };
         let subject = subject::control(&request.namespace, "AUCTION");
         let bounds = Bounds { total, stall, max: None };
-        let gathered = gather(&self.nats, subject, encode(&question).into(), bounds, all_bid)
-            .await
-            .map_err(|error| Error::Nats(error.to_string()))?;
+        let span = self.scope.child(Kind::Client, || "auction".to_owned());
+        let (body, traceparent) = (encode(&question).into(), self.scope.traceparent_of(&span));
+        let asked = Scatter::send_traced(&self.nats, subject, body, traceparent.as_deref()).await;
+        let gathered = asked.map_err(|error| Error::Nats(error.to_string()))?;
+        let gathered = gathered.gather(bounds, all_bid).await;
+        drop(span);
         let (mut bids, mut refusal) = (Vec::new(), None);
         for message in &gathered.messages {
             match read(message) {
@@ -151,11 +155,20 @@ impl Client {
         request: &StartWorkloadRequest,
     ) -> Result<StartWorkloadResponse, Error> {
         let subject = subject::control_of(&request.namespace, "ADEPLOY", &bid.bidder_id);
-        let asked = self.ask_one(subject, encode(&sealed(bid, request)), START_BOUND);
-        tokio::select! {
-            answer = asked => answer,
+        let mut span = self.scope.child(Kind::Client, || "deploy".to_owned());
+        span.set("nex.node.id", bid.node_id.as_str());
+        let (body, traceparent) = (encode(&sealed(bid, request)), self.scope.traceparent_of(&span));
+        let asking = nex_bus::traced_request(body.into(), START_BOUND, traceparent.as_deref());
+        let answer = tokio::select! {
+            reply = self.nats.send_request(subject, asking) => {
+                reply.map_err(Error::from).and_then(|reply| read(&reply))
+            }
             () = self.until_gone(fleet, &bid.node_id) => Err(Error::NodeGone),
+        };
+        if let Err(error) = &answer {
+            span.fail("refused", &error.to_string());
         }
+        answer
     }
 
     /// Ends when the node does not answer any more; never for one that this client may not ask.

@@ -28,6 +28,7 @@ use std::time::Duration;
 use nex_api::{decode, encode, subject};
 use nex_bus::gather::{Bounds, Gathered, gather};
 use nex_bus::{Client as Nats, Message};
+use nex_telemetry::traces::Scope;
 use nex_types::Namespace;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,13 +55,20 @@ const TOTAL: Duration = Duration::from_secs(1);
 pub struct Client {
     nats: Nats,
     namespace: Namespace,
+    scope: Scope,
 }
 
 impl Client {
     /// A client over an open connection.
     #[must_use]
     pub fn new(nats: Nats, namespace: Namespace) -> Self {
-        Self { nats, namespace }
+        Self { nats, namespace, scope: Scope::none() }
+    }
+
+    /// Whose deploys are part of a trace.
+    #[must_use]
+    pub fn within(self, scope: Scope) -> Self {
+        Self { scope, ..self }
     }
 
     /// The namespace that it acts for.

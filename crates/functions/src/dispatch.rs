@@ -21,12 +21,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use nex_bus::Message;
 use nex_nexlet::LogFeed;
+use nex_telemetry::traces::Span;
 use nex_types::Id;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::GuestThreads;
 use crate::admission::{Entered, Gate};
+use crate::call_trace::{self, CallTraces};
 use crate::guest_log::FeedLog;
 use crate::limits::Limits;
 use crate::reply::{Answer, Caller, Failure, Responder};
@@ -47,6 +49,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) stats: Arc<Stats>,
     pub(crate) logs: LogFeed,
+    pub(crate) traces: CallTraces,
     pub(crate) guests: GuestThreads,
     pub(crate) party: Party,
     /// Dropped after all else, so that it tells when nothing of the function is left.
@@ -61,6 +64,7 @@ pub(crate) struct Dispatcher {
     limits: Limits,
     stats: Arc<Stats>,
     logs: FeedLog,
+    traces: CallTraces,
     guests: GuestThreads,
     party: Party,
     gate: Mutex<Gate<Job>>,
@@ -90,13 +94,14 @@ enum From {
 
 impl Dispatcher {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { guest, responder, limits, stats, logs, guests, party, gone } = parts;
+        let Parts { guest, responder, limits, stats, logs, traces, guests, party, gone } = parts;
         Self {
             guest,
             responder,
             limits,
             stats,
             logs: FeedLog(logs),
+            traces,
             guests,
             party,
             gate: Mutex::new(Gate::new(limits.bounds)),
@@ -192,11 +197,16 @@ impl Dispatcher {
     async fn end_with(&self, job: Job, failure: Failure) {
         self.stats.ended();
         match job.from {
-            From::Caller { .. } => {
+            From::Caller { received } => {
+                let stimulus = Stimulus::Subject;
+                let mut span = self.traces.begin(&job.message, received, &stimulus);
+                call_trace::fail(&mut span, &failure);
                 let caller = self.caller(&job.message);
                 self.send(self.failed(&caller, &job.message, &failure)).await;
             }
-            From::Source { tell, .. } => {
+            From::Source { tell, received, stimulus } => {
+                let mut span = self.traces.begin(&job.message, received, &stimulus);
+                call_trace::fail(&mut span, &failure);
                 self.count(&Caller::Nobody, &job.message, &failure);
                 let _source_is_gone = tell.send(Err(failure));
             }
@@ -220,10 +230,13 @@ impl Dispatcher {
         let caller = self.caller(message);
         let (early, early_reply) = oneshot::channel();
         let deadline = received + self.limits.timeout;
-        let mut call = to_call(message, &caller, deadline, Stimulus::Subject);
+        let span = self.traces.begin(message, received, &Stimulus::Subject);
+        let mut call = to_call(message, &caller, deadline, Stimulus::Subject, &span);
         call.early = Some(early);
+        let scope = call.scope.clone();
         let listener = Listener { message, caller: &caller, early_reply };
         let outcome = self.outcome(call, received, Some(listener)).await;
+        call_trace::end(span, &scope, outcome.as_ref());
         // Before the answer, so that who has it and asks for the status finds the function idle.
         self.stats.ended();
         self.answer(message, &caller, outcome?)
@@ -237,9 +250,12 @@ impl Dispatcher {
         stimulus: Stimulus,
     ) -> Result<Reply, Failure> {
         let deadline = Instant::now() + self.limits.timeout;
-        let call = to_call(message, &Caller::Nobody, deadline, stimulus);
+        let span = self.traces.begin(message, received, &stimulus);
+        let call = to_call(message, &Caller::Nobody, deadline, stimulus, &span);
+        let scope = call.scope.clone();
         let outcome = self.outcome(call, received, None).await;
         let outcome = outcome.unwrap_or(Err(Failure::Draining));
+        call_trace::end(span, &scope, Some(&outcome));
         self.stats.ended();
         match &outcome {
             Err(failure) => drop(self.count(&Caller::Nobody, message, failure)),
@@ -479,13 +495,22 @@ fn outcome_of(ended: std::thread::Result<Result<Reply, CallError>>) -> Result<Re
     }
 }
 
-fn to_call(message: &Message, caller: &Caller, deadline: Instant, stimulus: Stimulus) -> Call {
-    let headers = message.headers.as_ref().map_or_else(Vec::new, |headers| {
+/// What the guest is given. Of headers it sees those of the message, but for the trace, which is the call's.
+fn to_call(
+    message: &Message,
+    caller: &Caller,
+    deadline: Instant,
+    stimulus: Stimulus,
+    span: &Span,
+) -> Call {
+    let mut headers = message.headers.as_ref().map_or_else(Vec::new, |headers| {
         let pairs = headers.iter().flat_map(|(name, values)| {
             values.iter().map(move |value| (name.to_string(), value.to_string()))
         });
         pairs.collect()
     });
+    let scope = span.scope();
+    scope.replace(&mut headers);
     let reply = match caller {
         Caller::Waits(subject) => Some(subject.as_str().to_owned()),
         Caller::Nobody | Caller::Refused => None,
@@ -497,6 +522,7 @@ fn to_call(message: &Message, caller: &Caller, deadline: Instant, stimulus: Stim
         reply,
         deadline,
         stimulus,
+        scope,
         early: None,
     }
 }

@@ -12,6 +12,7 @@ pub mod runtime;
 mod admission;
 mod artifact;
 mod budget;
+mod call_trace;
 mod dispatch;
 #[doc(hidden)]
 pub mod fuzz;
@@ -29,5 +30,6 @@ mod turns;
 mod workload;
 
 pub use budget::Budget;
+pub use nex_telemetry::traces::{Scope, Span};
 pub use nexlet::{FunctionNexlet, LONGEST_DRAIN, Options};
 pub use threads::GuestThreads;

@@ -12,6 +12,7 @@ use nex_api::workload::Lifecycle;
 use nex_bus::Pool;
 use nex_nexlet::{Description, Nexlet, Start, StartFailure, Started};
 use nex_sandbox::Tasks;
+use nex_telemetry::traces::Tracer;
 use nex_types::SubjectPattern;
 
 use crate::GuestThreads;
@@ -37,6 +38,8 @@ pub struct Options {
     pub deny: Arc<[SubjectPattern]>,
     /// Host services that this node does not offer.
     pub deny_services: Vec<DeniedService>,
+    /// Makes spans of calls and starts.
+    pub tracer: Tracer,
     /// Connections of workloads, one per distinct credentials.
     pub pool: Pool,
     /// Where tasks are kept. Cancelling it stops all functions.

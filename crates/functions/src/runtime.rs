@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use nex_telemetry::traces::Scope;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -155,6 +156,8 @@ pub struct Call {
     pub early: Option<oneshot::Sender<Reply>>,
     /// What made the function run.
     pub stimulus: Stimulus,
+    /// The call's span, under which what the guest asks of the world is told.
+    pub scope: Scope,
 }
 
 /// What made a function run, with what its guest may know of it (spec: functions, section 3). As JSON it is

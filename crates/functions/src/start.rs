@@ -15,13 +15,14 @@ use nex_bus::connection::{SHARED_INBOX, workload_inbox};
 use nex_bus::durable::{Durable, Settings as DurableSettings};
 use nex_bus::seal::Variables;
 use nex_bus::{Client, Lease, Settings, Subscriber, round_trip};
-use nex_nexlet::{LogFeed, Start, StartFailure, Started};
+use nex_nexlet::{LogFeed, Start, StartFailure, Started, step};
 use nex_sandbox::OnFailure;
 use nex_types::{Digest, Id};
 use tokio::sync::{RwLock, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::artifact::{self, Reference};
+use crate::call_trace::CallTraces;
 use crate::dispatch::{Dispatcher, Parts};
 use crate::guest_log::FeedLog;
 use crate::host::Host;
@@ -66,15 +67,15 @@ pub(crate) async fn start(options: &Options, start: Start) -> Result<Started, St
     let mut checked = request::parse(&start.request.run_request, &owner)?;
     let variables = start.variables(&checked.request.environment)?;
     start.logs.set_rate(checked.limits.log_rate);
-    let (source, lease) =
-        try_join(fetch(options, &start, &checked), connect(options, &start)).await?;
+    let fetching = step(&start.scope, "fetch artifact", fetch(options, &start, &checked));
+    let (source, lease) = try_join(fetching, connect(options, &start)).await?;
     let client = &lease.client;
     let settings = std::mem::take(&mut checked.host);
     let host = settings.into_host(client, &options.deny, &variables);
     let spec = guest_spec(options, &start, &checked, variables, source.bytes, host);
     let cold_starts = spec.cold_starts.clone();
-    let (guest, mut warnings) =
-        join(deploy(options, spec), warnings(asker(&start, client), &checked)).await;
+    let preparing = step(&start.scope, "prepare", deploy(options, spec));
+    let (guest, mut warnings) = join(preparing, warnings(asker(&start, client), &checked)).await;
     let prepared = Prepared { guest: guest?, digest: source.digest, cold_starts };
     let durables = durable_triggers(&checked).map(|trigger| open_durable(client, trigger));
     let durables = try_join_all(durables).await?;
@@ -270,6 +271,7 @@ fn serve(
         limits: checked.limits,
         stats,
         logs: start.logs,
+        traces: CallTraces::new(options.tracer.clone(), &start.namespace, &start.name, &start.id),
         guests: options.guests.clone(),
         party: Party::of(start.namespace.as_str()),
         gone: shared.gone_when_dropped(),

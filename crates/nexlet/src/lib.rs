@@ -26,6 +26,7 @@ mod seal;
 mod server;
 mod table;
 mod task;
+mod traces;
 pub mod variables;
 mod workload;
 
@@ -35,9 +36,11 @@ pub use ingress::Ingress;
 pub use logs::{LogFeed, LogLine, LogSink};
 pub use metrics::Metrics;
 pub use nex_bus::seal::{KeyError, SealKey};
+pub use nex_telemetry::traces::{Scope, Tracer};
 pub use process::{ProcessError, run_process};
 pub use run::{Ending, ORPHAN_AFTER, RunError, RunOptions, run};
 pub use task::{Facts, TaskWorkload};
+pub use traces::step;
 pub use workload::{
     Ended, EventListener, Nexlet, Start, StartFailure, Started, Status, Workload, creds_file,
 };

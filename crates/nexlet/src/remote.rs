@@ -8,6 +8,7 @@ use nex_api::agent::RegisterRemoteAgentResponse;
 use nex_api::error::{ERROR_CODE_HEADER, ERROR_HEADER};
 use nex_api::{NatsConnectionData, decode, subject};
 use nex_bus::{RequestErrorKind, Settings, connect, request};
+use nex_telemetry::traces::Tracer;
 
 use crate::{RunError, RunOptions, SealKey};
 
@@ -47,6 +48,7 @@ pub async fn obtain(
         register_token: None,
         key: SealKey::fresh(),
         orphan_after: crate::ORPHAN_AFTER,
+        tracer: Tracer::off(),
     })
 }
 

@@ -11,7 +11,7 @@ use nex_api::workload::AgentStartWorkloadRequest;
 use nex_sandbox::OnFailure;
 use nex_types::Id;
 
-use crate::server::Server;
+use crate::server::{Began, Server};
 
 /// Workloads that are restored at the same time.
 const AT_ONCE: usize = 8;
@@ -37,7 +37,8 @@ async fn start_all(server: &Arc<Server>, existing: BTreeMap<String, AgentStartWo
                 tracing::error!(workload.id = id, "restored id is malformed");
                 return;
             };
-            if let Err(failure) = server.start(workload_id, message, true).await {
+            let again = Began { existing: true, ..Began::default() };
+            if let Err(failure) = server.start(workload_id, message, again).await {
                 tracing::error!(workload.id = id, error = %failure, "workload not restored");
             }
         })

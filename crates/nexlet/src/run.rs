@@ -17,6 +17,7 @@ use nex_api::{NatsConnectionData, Time, encode, subject};
 use nex_bus::service::{Info, Running, serve};
 use nex_bus::{Client, ConnectError, LinkClock};
 use nex_sandbox::{OnFailure, Tasks};
+use nex_telemetry::traces::Tracer;
 use tokio::sync::watch;
 
 use crate::ended::Ended;
@@ -28,7 +29,7 @@ use crate::renewal::Renewal;
 use crate::restore::restore;
 use crate::server::Server;
 use crate::table::Table;
-use crate::{DescriptionError, LogSink, Nexlet, SealKey};
+use crate::{DescriptionError, LogSink, Nexlet, SealKey, traces};
 
 /// Twice as often as Go's 10 s, so that jitter flips nobody to degraded (section 5.4).
 const LONGEST_PERIOD: Duration = Duration::from_secs(5);
@@ -56,6 +57,8 @@ pub struct RunOptions {
     pub key: SealKey,
     /// How long it goes on without its node, counted while NATS can be reached; see [`ORPHAN_AFTER`].
     pub orphan_after: Duration,
+    /// Makes spans, which the node passes on; off unless the node says otherwise.
+    pub tracer: Tracer,
 }
 
 impl fmt::Debug for RunOptions {
@@ -160,6 +163,12 @@ fn server(
 ) -> Arc<Server> {
     let (logs, log_task) = LogSink::new(client.clone());
     tasks.spawn("log publisher", OnFailure::Log, log_task);
+    if let Some(spans) = options.tracer.take_spans() {
+        let subject = subject::agent_spans(&options.node_id, &options.agent_id);
+        let resource = traces::resource(&nexlet.describe(), &options.agent_id);
+        let publishing = traces::publish(spans, client.clone(), subject, resource, tasks.token());
+        tasks.spawn("span publisher", OnFailure::Log, publishing);
+    }
     Arc::new(Server {
         description: nexlet.describe(),
         ingress: nexlet.ingress(),
@@ -169,6 +178,7 @@ fn server(
         agent_id: options.agent_id.clone(),
         lameduck: Lameduck::default(),
         key: options.key.clone(),
+        tracer: options.tracer.clone(),
         started: Time::now(),
         state: watch::Sender::new("running"),
         table: Table::default(),
@@ -243,6 +253,7 @@ async fn drain(server: &Arc<Server>, service: Running, ending: Ending) {
         false => server.nexlet.shutdown().await,
     }
     server.logs.flush().await;
+    traces::flush(&server.tracer).await;
     close(&server.client).await;
 }
 

@@ -18,6 +18,7 @@ use nex_api::{Code, Time, decode, encode, subject};
 use nex_bus::Client;
 use nex_bus::service::{Answer, Endpoint, Handler, Request};
 use nex_sandbox::{OnFailure, Tasks};
+use nex_telemetry::traces::{Scope, Tracer};
 use nex_types::{Id, Namespace, WorkloadName, invent};
 use tokio::sync::watch;
 
@@ -29,7 +30,7 @@ use crate::metrics;
 use crate::table::{Entry, Metered, Place, Table};
 use crate::{
     Description, Ending, EventFeed, EventListener, Ingress, LogSink, Nexlet, SealKey, Start,
-    StartFailure, Started, seal,
+    StartFailure, Started, seal, traces,
 };
 
 /// The node answers its caller after 55 s; the nexlet gives up a little earlier.
@@ -50,6 +51,7 @@ pub(crate) struct Server {
     pub(crate) event_listener: Option<Arc<dyn EventListener>>,
     pub(crate) lameduck: Lameduck,
     pub(crate) key: SealKey,
+    pub(crate) tracer: Tracer,
     pub(crate) started: Time,
     pub(crate) state: watch::Sender<&'static str>,
     pub(crate) table: Table,
@@ -63,6 +65,15 @@ pub(crate) struct Server {
     pub(crate) restoring: watch::Sender<usize>,
     /// Set once the nexlet ends, and with it its workloads.
     pub(crate) ending: watch::Sender<Option<Ending>>,
+}
+
+/// How a start came to be.
+#[derive(Debug, Default)]
+pub(crate) struct Began {
+    /// From state, under an id that the workload had before.
+    pub(crate) existing: bool,
+    /// As part of a trace.
+    pub(crate) scope: Scope,
 }
 
 const START: &str = "StartWorkload";
@@ -112,7 +123,7 @@ impl Server {
         self: &Arc<Self>,
         id: Id,
         message: AgentStartWorkloadRequest,
-        existing: bool,
+        began: Began,
     ) -> Result<StartWorkloadResponse, StartFailure> {
         let (namespace, name) = identity(&message.request)?;
         let _kept = match self.table.keep(&id) {
@@ -136,7 +147,7 @@ impl Server {
             let message = "the nexlet is in lame duck mode and takes no new work";
             return Err(StartFailure::new(Code::NodeStopping, message));
         }
-        let start = self.start_of(&id, &namespace, &name, message, existing);
+        let start = self.start_of(&id, &namespace, &name, message, began);
         let request = start.request.clone();
         let Started { workload, warnings } = self.start_in_time(start).await?;
         let announcement = self.announce(&id, workload.port()).await;
@@ -188,7 +199,7 @@ impl Server {
         namespace: &Namespace,
         name: &WorkloadName,
         message: AgentStartWorkloadRequest,
-        existing: bool,
+        began: Began,
     ) -> Start {
         let of = (namespace, name, message.request.workload_type.as_str());
         let events = self.event_feed(id, of);
@@ -202,7 +213,8 @@ impl Server {
             control: self.client.clone(),
             key: self.key.clone(),
             logs: self.logs.named_feed(namespace, id, name),
-            existing,
+            existing: began.existing,
+            scope: began.scope,
         }
     }
 
@@ -234,7 +246,7 @@ impl Server {
     async fn answer(self: &Arc<Self>, request: Request) -> Answer {
         let id = request.subject.rsplit('.').next().unwrap_or_default();
         match request.endpoint {
-            START => self.answer_start(id, &request.body).await,
+            START => self.answer_start(id, &request).await,
             STOP => self.answer_stop(id, &request.body).await,
             GET => self.answer_get(id, &request.body),
             QUERY => self.answer_query(&request.body),
@@ -245,8 +257,8 @@ impl Server {
         }
     }
 
-    async fn answer_start(self: &Arc<Self>, id: &str, body: &[u8]) -> Answer {
-        let message = match decode::<AgentStartWorkloadRequest>(body) {
+    async fn answer_start(self: &Arc<Self>, id: &str, request: &Request) -> Answer {
+        let message = match decode::<AgentStartWorkloadRequest>(&request.body) {
             Ok(message) => message,
             Err(error) => {
                 let failure = StartFailure::new(Code::MalformedRequest, error.to_string());
@@ -258,7 +270,13 @@ impl Server {
             let failure = StartFailure::new(Code::MalformedRequest, "the workload id is malformed");
             return start_error(id, &name, &failure);
         };
-        match self.start(id.clone(), message, false).await {
+        let mut span = traces::of_start(&self.tracer, request);
+        span.set("nex.namespace", message.request.namespace.as_str());
+        span.set("nex.workload.id", id.as_str());
+        let began = Began { existing: false, scope: span.scope() };
+        let outcome = self.start(id.clone(), message, began).await;
+        traces::end(span, &outcome);
+        match outcome {
             Ok(response) => Answer::ok(&response),
             Err(failure) => start_error(id.as_str(), &name, &failure),
         }

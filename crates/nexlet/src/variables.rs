@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use nex_api::NatsConnectionData;
+use nex_telemetry::traces::Tracer;
 use nex_types::{Id, parse_go};
 
 use crate::{RunOptions, SealKey};
@@ -31,6 +32,8 @@ pub const ASSIGNED_ID: &str = "NEX_AGENT_ASSIGNED_ID";
 pub const REGISTER_TOKEN: &str = "NEX_AGENT_REGISTER_TOKEN";
 /// Ours: how long to go on without the node, as `10m`; what is no duration is ignored.
 pub const ORPHAN_AFTER: &str = "NEX_AGENT_ORPHAN_AFTER";
+/// Ours: which part of the traces that begin in the nexlet is kept, 0 to 1; without it, nothing is traced.
+pub const TRACE_SAMPLE: &str = "NEX_AGENT_TRACE_SAMPLE";
 /// Ours: files and mode of TLS.
 const TLS: [&str; 4] =
     ["NEX_AGENT_TLS_CA", "NEX_AGENT_TLS_CERT", "NEX_AGENT_TLS_KEY", "NEX_AGENT_TLS_FIRST"];
@@ -87,6 +90,10 @@ impl Launch {
                 .filled(ORPHAN_AFTER)
                 .and_then(|text| parse_go(text).ok())
                 .unwrap_or(crate::ORPHAN_AFTER),
+            tracer: variables
+                .filled(TRACE_SAMPLE)
+                .and_then(|text| text.parse().ok())
+                .map_or_else(Tracer::off, Tracer::on),
         }))
     }
 }

@@ -13,6 +13,7 @@ use nex_api::event::StopError;
 use nex_api::workload::{StartWorkloadRequest, WorkloadState};
 use nex_api::{Code, NatsConnectionData};
 use nex_bus::{Client, Settings};
+use nex_telemetry::traces::Scope;
 use nex_types::{Id, Namespace, WorkloadName};
 use serde::de::DeserializeOwned;
 
@@ -122,6 +123,8 @@ pub struct Start {
     pub events: EventFeed,
     /// Whether it is started again from state, under an id that it had before.
     pub existing: bool,
+    /// The span of the start; steps of it are its children.
+    pub scope: Scope,
 }
 
 impl Start {

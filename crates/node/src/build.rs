@@ -25,6 +25,7 @@ use crate::metrics::{MetricsError, NexletRestarts, Prepared};
 use crate::minter::{Issuer, Minter, Parts};
 use crate::node::Built;
 use crate::state::State;
+use crate::traces;
 use crate::view::View;
 
 /// A node that cannot be built.
@@ -95,6 +96,7 @@ impl Config {
             events: Events::new(client.clone(), identity.node_id().to_owned(), self.events),
             history: History::new(client.clone(), self.keep_logs, self.events),
             client,
+            tracer: traces::tracer(self.tracing.as_ref()),
             agents: Agents::default(),
             bids: Bids::new(self.bid_ttl),
             workloads,

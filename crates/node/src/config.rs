@@ -13,6 +13,7 @@ use crate::events::EventSink;
 use crate::metrics::MetricsExport;
 use crate::minter::Issuer;
 use crate::policy::Policy;
+use crate::traces::Tracing;
 
 /// A node's configuration.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub struct Config {
     pub leave_services: bool,
     /// How long a nexlet goes on without its node, and a registration without its nexlet.
     pub orphan_after: Duration,
+    /// Where spans go; nothing is traced without it.
+    pub tracing: Option<Tracing>,
 }
 
 /// Where a node keeps what should run.

@@ -30,6 +30,7 @@ mod state;
 mod status;
 mod supervise;
 mod tombstones;
+mod traces;
 mod view;
 mod workloads;
 
@@ -43,3 +44,4 @@ pub use node::{Built, Node};
 pub use policy::{NamespacePolicy, Policy, PolicyError};
 pub use state::Place;
 pub use status::NodeStatus;
+pub use traces::Tracing;

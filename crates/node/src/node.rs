@@ -30,7 +30,7 @@ use crate::presence::attend;
 use crate::records::Records;
 use crate::status::NodeStatus;
 use crate::supervise::{House, Supervisor, end_unconfigured, supervise};
-use crate::{history, state, tombstones, view};
+use crate::{history, state, tombstones, traces, view};
 
 /// Nexlets have 40 s to drain and be killed.
 const NEXLETS_BOUND: Duration = Duration::from_secs(45);
@@ -73,6 +73,9 @@ impl Built {
         tasks.spawn("link clock", OnFailure::EndProcess, link);
         let read = feeds.read(Arc::clone(&shared), tasks.token());
         tasks.spawn("feeds", OnFailure::EndProcess, read);
+        if let Some(tracing) = &config.tracing {
+            traces::begin(&shared, tracing).await?;
+        }
         let service = start_service(&shared, &config).await?;
         history::begin(&shared).await;
         shared.events.emit(&started(&shared, &config)).await;
@@ -236,6 +239,7 @@ impl Node {
 }
 
 async fn end(shared: &Shared, tasks: &Tasks) {
+    traces::flush(&shared.tracer).await;
     let _already_closed = shared.client.flush().await;
     if !tasks.shutdown(TASKS_BOUND).await {
         tracing::warn!("background tasks left");

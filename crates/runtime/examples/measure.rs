@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nex_functions::Scope;
 use nex_functions::runtime::{
     Call, ColdStarts, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level,
     SourceLanguage, Stimulus,
@@ -123,6 +124,7 @@ fn message() -> Call {
         reply: None,
         deadline: Instant::now() + Duration::from_secs(4),
         stimulus: Stimulus::default(),
+        scope: Scope::none(),
         early: None,
     }
 }

@@ -104,6 +104,7 @@ impl Command {
 #[async_trait]
 impl Guest for Command {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
+        call.scope.note_cold_start();
         let running = self.core.running();
         let result = self.run(&call).await;
         drop(running);

@@ -69,7 +69,10 @@ impl Reactor {
         let running = self.core.running();
         let mut instance = match self.idle.take() {
             Some(instance) => instance,
-            None => self.start(call.deadline).await.map_err(|error| self.failed(&error))?,
+            None => {
+                call.scope.note_cold_start();
+                self.start(call.deadline).await.map_err(|error| self.failed(&error))?
+            }
         };
         limits::begin_call(&mut instance.store, call.deadline);
         let payload = instance.call(call).await.map_err(|error| self.failed(&error))?;

@@ -15,7 +15,7 @@ use nex_api::Code;
 use nex_api::start::{NativeRequest, schema_text};
 use nex_api::workload::{Lifecycle, fact};
 use nex_artifact::{Artifact, ElfRefusal, Store, check_static_file};
-use nex_nexlet::{Description, Ingress, Nexlet, Start, StartFailure, Started};
+use nex_nexlet::{Description, Ingress, Nexlet, Start, StartFailure, Started, step};
 use nex_sandbox::jail::{self, Isolation};
 use nex_sandbox::{OnFailure, Tasks};
 use nex_shim::{Order, Relay, VERSION};
@@ -154,7 +154,7 @@ impl NativeNexlet {
         plan: &Plan,
         uid: Option<u32>,
     ) -> Result<(RunFolder, Record), StartFailure> {
-        let artifact = self.obtain(start, plan).await?;
+        let artifact = step(&start.scope, "fetch artifact", self.obtain(start, plan)).await?;
         let record = Record {
             namespace: start.namespace.to_string(),
             digest: artifact.digest.to_string(),
@@ -316,8 +316,11 @@ impl Nexlet for NativeNexlet {
             origin,
             own_uid,
         };
-        let launching = supervise(launch, self.common.clone(), &self.tasks);
-        let workload = launching.await.map_err(|error| not_launched(&error))?;
+        let launching = async {
+            let launched = supervise(launch, self.common.clone(), &self.tasks).await;
+            launched.map_err(|error| not_launched(&error))
+        };
+        let workload = step(&start.scope, "spawn", launching).await?;
         Ok(Started { workload: Arc::new(workload), warnings: Vec::new() })
     }
 

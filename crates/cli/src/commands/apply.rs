@@ -7,12 +7,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use nex_client::Client;
+use nex_telemetry::traces::Scope;
 use serde_json::{Value, json};
 
 use super::run::{Change, Wish};
-use crate::args::Globals;
+use crate::args::{Globals, OtlpArgs};
 use crate::error::CliError;
 use crate::nexfile::{self, Nexfile};
+use crate::traces::Trace;
 use crate::ui;
 
 /// Which Nexfiles.
@@ -49,6 +51,8 @@ impl FilesArgs {
 pub(crate) struct ApplyArgs {
     #[command(flatten)]
     files: FilesArgs,
+    #[command(flatten)]
+    otlp: OtlpArgs,
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -76,9 +80,16 @@ pub(crate) struct DiffArgs {
 type Planned = (Wish, Change);
 
 pub(crate) async fn run(globals: Globals, args: ApplyArgs) -> Result<(), CliError> {
+    let trace = Trace::begin(&args.otlp, "nex apply");
+    let outcome = Box::pin(apply(&globals, &args, trace.scope())).await;
+    trace.end(&outcome).await;
+    outcome
+}
+
+async fn apply(globals: &Globals, args: &ApplyArgs, scope: Scope) -> Result<(), CliError> {
     let wishes = wishes(&args.files)?;
-    let client = globals.client().await?;
-    let plan = plan(&globals, &client, wishes).await?;
+    let client = globals.client().await?.within(scope);
+    let plan = plan(globals, &client, wishes).await?;
     if !globals.json {
         show(&plan);
     }
@@ -87,7 +98,7 @@ pub(crate) async fn run(globals: Globals, args: ApplyArgs) -> Result<(), CliErro
         true => Vec::new(),
         false => {
             ask(&plan, args.yes)?;
-            fulfil(&globals, &client, &plan, args.verbose).await?
+            fulfil(globals, &client, &plan, args.verbose).await?
         }
     };
     if globals.json {

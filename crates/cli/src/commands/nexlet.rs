@@ -205,7 +205,7 @@ async fn serve(kind: NexletKind, mut args: NexletArgs) -> Result<(), CliError> {
         return Err(CliError::usage("a node launches this; it assigns an id")
             .hint("start one with: nex up"));
     };
-    let nexlet = build(kind, &args, &options.node_id, &tasks)?;
+    let nexlet = build(kind, &args, &options, &tasks)?;
     let key = args.key()?;
     let options = RunOptions { key, ..options };
     tasks.spawn("log bound", OnFailure::Log, bound_log(tasks.token()));
@@ -253,20 +253,20 @@ async fn bound_log(token: tokio_util::sync::CancellationToken) {
 fn build(
     kind: NexletKind,
     args: &NexletArgs,
-    node_id: &str,
+    options: &RunOptions,
     tasks: &Tasks,
 ) -> Result<Arc<dyn Nexlet>, CliError> {
     match kind {
         #[cfg(feature = "functions")]
         NexletKind::Javascript => {
-            functions(args, tasks, nex_functions::runtime::Language::JavaScript)
+            functions(args, options, tasks, nex_functions::runtime::Language::JavaScript)
         }
         #[cfg(feature = "functions")]
-        NexletKind::Wasm => functions(args, tasks, nex_functions::runtime::Language::Wasm),
+        NexletKind::Wasm => functions(args, options, tasks, nex_functions::runtime::Language::Wasm),
         #[cfg(not(feature = "functions"))]
         NexletKind::Javascript | NexletKind::Wasm => Err(left_out(kind)),
         #[cfg(feature = "services")]
-        NexletKind::Native => services(args, node_id),
+        NexletKind::Native => services(args, &options.node_id),
         #[cfg(not(feature = "services"))]
         NexletKind::Native => Err(left_out(kind)),
     }
@@ -281,6 +281,7 @@ fn left_out(kind: NexletKind) -> CliError {
 #[cfg(feature = "functions")]
 fn functions(
     args: &NexletArgs,
+    options: &RunOptions,
     tasks: &Tasks,
     language: nex_functions::runtime::Language,
 ) -> Result<Arc<dyn Nexlet>, CliError> {
@@ -306,6 +307,7 @@ fn functions(
         store,
         deny: [].into(),
         deny_services: args.deny_services.clone(),
+        tracer: options.tracer.clone(),
         pool: nex_bus::Pool::default(),
         tasks: tasks.clone(),
         guests,

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use nex_bus::Settings;
+use nex_nexlet::variables::TRACE_SAMPLE;
 use nex_node::{
     BuildError, Config, GivenSeeds, Identity, Issuer, NexletProgram, Node, Place, Policy,
-    Replacement, StateDir, StateDirError, StateKind,
+    Replacement, StateDir, StateDirError, StateKind, Tracing,
 };
 use nex_types::{ByteSize, Namespace, Tags};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -116,6 +117,7 @@ impl NodeArgs {
             return Err(CliError::usage("can not use reserved tag prefix: nex.")
                 .hint(format!("choose another name for {tag}")));
         }
+        tracing(self)?;
         self.nexlets.agents.iter().try_for_each(|agent| agent.program().map(drop))
     }
 }
@@ -224,6 +226,7 @@ pub(crate) async fn start(
         nexlets,
         leave_services: services == Services::Stay,
         orphan_after: args.orphan_after,
+        tracing: tracing(args)?,
     };
     let built = config.build(directory, &identity).await.map_err(|error| match error {
         BuildError::Connect(error) => CliError::from(error),
@@ -236,6 +239,15 @@ pub(crate) async fn start(
     let name = format!("{}-log", chosen.settings.name);
     logging::publish(Settings { name, ..chosen.settings.clone() }, node.id().to_owned());
     Ok(node)
+}
+
+/// Where spans go, if anywhere.
+fn tracing(args: &NodeArgs) -> Result<Option<Tracing>, CliError> {
+    let settings = args.otlp.settings().map_err(|error| {
+        let hint = "name a collector's base URL, as: --otlp http://127.0.0.1:4318";
+        CliError::usage(error.to_string()).hint(hint)
+    })?;
+    Ok(settings.map(|otlp| Tracing { otlp, sample: args.otlp.traces.sample() }))
 }
 
 fn identity(args: &GoNodeArgs, directory: &StateDir) -> Result<Identity, CliError> {
@@ -418,6 +430,12 @@ fn nexlets(
     let mut nexlets: Vec<NexletProgram> = args.nexlets.ours().into_iter().map(ours).collect();
     for agent in &args.nexlets.agents {
         nexlets.push(foreign(agent)?);
+    }
+    if tracing(args)?.is_some() {
+        // They hand their spans to the node, and need neither the collector's address nor its secrets.
+        let variable = (TRACE_SAMPLE.to_owned(), args.otlp.traces.sample().to_string());
+        let environments = nexlets.iter_mut().map(|nexlet| &mut nexlet.environment);
+        environments.for_each(|environment| environment.extend([variable.clone()]));
     }
     Ok(nexlets)
 }

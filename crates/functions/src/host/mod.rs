@@ -16,6 +16,7 @@ mod objects;
 mod places;
 mod scope;
 mod settings;
+mod traced;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub use messaging::{Headers, Message, Messaging, Until};
 pub use objects::{ObjectInfo, ObjectPage, Objects};
 pub(crate) use settings::Settings;
 pub use settings::{DeniedService, Service};
+pub use traced::{bucket_span, http_span, message_span, traced};
 
 /// The services of one workload.
 #[derive(Debug, Default)]
@@ -92,4 +94,19 @@ pub enum HostError {
     /// Everything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl HostError {
+    /// The variant's name, for guests and for spans.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => "Denied",
+            Self::Invalid(_) => "Invalid",
+            Self::Conflict(_) => "Conflict",
+            Self::Full(_) => "Full",
+            Self::NoAnswer(_) => "NoAnswer",
+            Self::Failed(_) => "Failed",
+        }
+    }
 }

@@ -52,6 +52,7 @@ impl Harness {
             store: nex_artifact::Store::open(cache.path().join("cache"), Vec::new()).unwrap(),
             deny: Arc::new([SubjectPattern::parse("private.>").unwrap()]),
             deny_services: Vec::new(),
+            tracer: nex_nexlet::Tracer::off(),
             pool: Pool::default(),
             tasks: tasks.clone(),
             guests: GuestThreads::new(NonZeroUsize::new(n_threads).unwrap()).unwrap(),
@@ -96,6 +97,7 @@ impl Harness {
             control: self.control.clone(),
             key: nex_nexlet::SealKey::fresh(),
             existing: false,
+            scope: nex_nexlet::Scope::none(),
         }
     }
 

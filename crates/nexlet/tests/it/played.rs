@@ -61,6 +61,7 @@ impl Played {
             register_token: None,
             key: nex_bus::seal::SealKey::fresh(),
             orphan_after: nex_nexlet::ORPHAN_AFTER,
+            tracer: nex_nexlet::Tracer::off(),
         };
         let toy = Arc::new(toy);
         let running = run(

@@ -18,8 +18,9 @@ use nex_api::workload::{AgentStartWorkloadRequest, StartWorkloadRequest, StartWo
 use nex_api::{Code, decode, encode, subject};
 use nex_bus::Message;
 use nex_bus::seal::seal_request;
-use nex_bus::service::Answer;
+use nex_bus::service::{Answer, Request};
 use nex_policy::health::Health;
+use nex_telemetry::traces::{Kind, Scope};
 use nex_types::{Digest, Id};
 
 use super::undeploy::Which;
@@ -27,16 +28,26 @@ use super::{Shared, malformed, mismatch};
 use crate::agents::Agent;
 use crate::bids::Claim;
 use crate::state::Kept;
+use crate::traces;
 use crate::workloads::{Remembered, may_act};
 
 /// The Go client waits 60 s; the node answers before that (section 13, "Bids and deploys").
 const START_BOUND: Duration = Duration::from_secs(55);
 
-pub(super) async fn answer(shared: &Shared, namespace: &str, bid: &str, body: &[u8]) -> Answer {
-    let now = Instant::now();
-    if !shared.bids.is_known(bid, now) {
+pub(super) async fn answer(shared: &Shared, namespace: &str, bid: &str, asked: &Request) -> Answer {
+    if !shared.bids.is_known(bid, Instant::now()) {
         return Answer::Silence;
     }
+    let mut span = traces::of_request(&shared.tracer, "ADEPLOY", asked);
+    let answer = deploy(shared, namespace, bid, &asked.body, &span.scope()).await;
+    if let Some(code) = answer.error_code() {
+        span.fail(code, "the deploy was refused or failed");
+    }
+    answer
+}
+
+async fn deploy(shared: &Shared, namespace: &str, bid: &str, body: &[u8], scope: &Scope) -> Answer {
+    let now = Instant::now();
     let request = match decode::<StartWorkloadRequest>(body) {
         Ok(request) => request,
         Err(error) => {
@@ -69,7 +80,7 @@ pub(super) async fn answer(shared: &Shared, namespace: &str, bid: &str, body: &[
         Claim::First { agent_id, answer } => {
             let backing = healthy_of_type(shared, &request.workload_type, Some(&agent_id));
             let (agent_id, agent) = backing.unwrap_or(any);
-            let started = start(shared, &agent_id, &agent, request).await;
+            let started = start(shared, &agent_id, &agent, request, scope).await;
             answer.send_replace(Some(started.clone()));
             started
         }
@@ -105,6 +116,7 @@ async fn start(
     agent_id: &str,
     agent: &Agent,
     request: StartWorkloadRequest,
+    scope: &Scope,
 ) -> Answer {
     let id = Id::random().to_string();
     let request = seal(agent, request);
@@ -125,8 +137,12 @@ async fn start(
     let unissued = shared.minter.warning(&request);
     shared.workloads.expect(&id, Remembered { agent_id: agent_id.to_owned(), request });
     let subject = subject::start_workload(&shared.node_id, agent_id, &id);
-    let asked = shared.client.send_request(subject, nex_bus::request(body.into(), START_BOUND));
-    match asked.await {
+    let span = scope.child(Kind::Client, || "STARTWORKLOAD".to_owned());
+    let traceparent = scope.traceparent_of(&span);
+    let asking = nex_bus::traced_request(body.into(), START_BOUND, traceparent.as_deref());
+    let asked = shared.client.send_request(subject, asking).await;
+    drop(span);
+    match asked {
         Ok(reply) if is_error(&reply) => {
             shared.workloads.abandon(&id);
             relay(&reply)

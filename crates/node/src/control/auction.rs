@@ -6,13 +6,17 @@ use std::time::Instant;
 
 use nex_api::auction::{AuctionRequest, AuctionResponse};
 use nex_api::decode;
-use nex_bus::service::Answer;
+use nex_bus::service::{Answer, Request};
 use nex_policy::auction::{Candidate, Question, bid};
 
 use super::{Shared, malformed};
+use crate::traces;
 
-pub(super) fn answer(shared: &Shared, namespace: &str, body: &[u8]) -> Answer {
-    let request = match decode::<AuctionRequest>(body) {
+pub(super) fn answer(shared: &Shared, namespace: &str, asked: &Request) -> Answer {
+    // Everybody hears an auction: one that is part of no trace begins none on each node.
+    let is_traced = asked.traceparent.is_some();
+    let _span = is_traced.then(|| traces::of_request(&shared.tracer, "AUCTION", asked));
+    let request = match decode::<AuctionRequest>(&asked.body) {
         Ok(request) => request,
         Err(error) => return malformed("failed to unmarshal auction request", &error),
     };

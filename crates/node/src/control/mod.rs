@@ -24,6 +24,7 @@ use nex_api::{Code, Time, subject};
 use nex_bus::Client;
 use nex_bus::service::{Answer, Endpoint, Handler};
 use nex_sandbox::{Deadline, Tasks};
+use nex_telemetry::traces::Tracer;
 use nex_types::Tags;
 use tokio::sync::watch;
 
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     /// When lame duck mode is over and the node ends; set once it is in that mode.
     pub(crate) lameduck: Deadline,
     pub(crate) client: Client,
+    pub(crate) tracer: Tracer,
     pub(crate) events: Events,
     pub(crate) agents: Agents,
     pub(crate) bids: Bids,
@@ -139,9 +141,9 @@ pub(crate) fn handler(shared: Arc<Shared>) -> Handler {
                 AGENT_ID => agent_id::answer(&shared, &request.body),
                 REGISTER_REMOTE => register_remote::answer(&shared, &request.body),
                 REGISTER => register::answer(&shared, id, &request.body).await,
-                AUCTION => auction::answer(&shared, namespace, &request.body),
+                AUCTION => auction::answer(&shared, namespace, &request),
                 UNDEPLOY => undeploy::answer(&shared, namespace, id, &request.body).await,
-                ADEPLOY => adeploy::answer(&shared, namespace, id, &request.body).await,
+                ADEPLOY => adeploy::answer(&shared, namespace, id, &request).await,
                 CLONE => clone::answer(&shared, namespace, id, &request.body).await,
                 WPING => wping::answer(&shared, namespace, &request.body).await,
                 other => Answer::error(500, "unknown endpoint", other, Code::NodeFailed),

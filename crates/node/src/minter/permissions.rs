@@ -32,6 +32,7 @@ pub(super) fn agent(
     let mut publish = vec![
         subject::agent_heartbeat(node_id, agent_id),
         subject::register(node_id, agent_id),
+        subject::agent_spans(node_id, agent_id),
         format!("$NEX.FEED.{agent_id}.events.*"),
         format!("$NEX.FEED.{agent_id}.logs.*.stdout"),
         format!("$NEX.FEED.{agent_id}.logs.*.stderr"),

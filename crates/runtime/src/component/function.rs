@@ -60,7 +60,10 @@ impl Function {
         let running = self.core.running();
         let mut instance = match self.idle.take() {
             Some(instance) => instance,
-            None => self.start(call.deadline).await.map_err(|error| self.failed(&error))?,
+            None => {
+                call.scope.note_cold_start();
+                self.start(call.deadline).await.map_err(|error| self.failed(&error))?
+            }
         };
         let outcome = instance.call(call).await.map_err(|error| self.failed(&error))?;
         drop(running);

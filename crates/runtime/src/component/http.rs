@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http_body_util::{BodyExt, StreamBody};
-use nex_functions::host::{Body, Host, HostError, Request, Response};
+use nex_functions::Scope;
+use nex_functions::host::{Body, Host, HostError, Request, Response, http_span};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -34,11 +35,14 @@ pub(crate) struct Hooks {
     places: Arc<Semaphore>,
     /// The trace of the call.
     pub(super) trace: Option<String>,
+    /// The call's span.
+    pub(super) scope: Scope,
 }
 
 impl Hooks {
     pub(super) fn new(host: Arc<Host>) -> Self {
-        Self { host, places: Arc::new(Semaphore::new(MAX_REQUESTS)), trace: None }
+        let places = Arc::new(Semaphore::new(MAX_REQUESTS));
+        Self { host, places, trace: None, scope: Scope::none() }
     }
 }
 
@@ -55,11 +59,11 @@ impl WasiHttpHooks for Hooks {
         _processed: Io,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let host = Arc::clone(&self.host);
-        let trace = self.trace.clone();
+        let (trace, scope) = (self.trace.clone(), self.scope.clone());
         let place = Arc::clone(&self.places).try_acquire_owned();
         Box::new(async move {
             let place = place.map_err(|_| Error::ConnectionLimitReached)?;
-            let sending = send(&host, request, trace.as_deref());
+            let sending = send(&host, request, trace.as_deref(), &scope);
             let response = match options.and_then(|options| options.first_byte_timeout) {
                 None => sending.await?,
                 Some(bound) => tokio::time::timeout(bound, sending)
@@ -76,6 +80,7 @@ async fn send(
     host: &Host,
     request: http::Request<WasiBody>,
     trace: Option<&str>,
+    scope: &Scope,
 ) -> Result<Response, Error> {
     let service = host.http.as_ref().ok_or_else(|| failed(&switched_off("http")))?;
     let (head, body) = request.into_parts();
@@ -88,7 +93,7 @@ async fn send(
         headers.push((name.to_string(), value.to_owned()));
     }
     let is_empty = http_body::Body::size_hint(&body).exact() == Some(0);
-    let request = Request {
+    let mut request = Request {
         method: head.method.to_string(),
         url: head.uri.to_string(),
         headers: with_trace(headers, trace),
@@ -96,7 +101,13 @@ async fn send(
         // The interface leaves redirects to the guest.
         max_redirects: 0,
     };
-    service.send(request).await.map_err(|error| failed(&error))
+    let mut span = http_span(scope, &mut request);
+    let sent = service.send(request).await;
+    match &sent {
+        Ok(response) => span.set("http.response.status_code", i64::from(response.status)),
+        Err(error) => span.fail(error.kind(), &error.to_string()),
+    }
+    sent.map_err(|error| failed(&error))
 }
 
 fn outgoing(body: WasiBody) -> Body {

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use nex_functions::host::{Entry, Host, HostError, KeyValue};
+use nex_functions::Span;
+use nex_functions::host::{Entry, Host, HostError, KeyValue, bucket_span, traced};
 use nex_functions::runtime::Operation;
 use wasmtime::component::Resource;
 
@@ -57,7 +58,8 @@ impl store::Host for State {
 impl store::HostBucket for State {
     async fn get(&mut self, bucket: Handle, key: String) -> Result<Option<Vec<u8>>, KeyValueError> {
         let (service, bucket) = self.bucket(&bucket)?;
-        Ok(value(service, bucket, &key).await?.map(|entry| entry.value.to_vec()))
+        let found = traced(self.span("kv get", bucket), value(service, bucket, &key)).await?;
+        Ok(found.map(|entry| entry.value.to_vec()))
     }
 
     async fn set(
@@ -67,18 +69,21 @@ impl store::HostBucket for State {
         value: Vec<u8>,
     ) -> Result<(), KeyValueError> {
         let (service, bucket) = self.bucket(&bucket)?;
-        service.set(bucket, &key, value.into(), None).await?;
+        let setting = service.set(bucket, &key, value.into(), None);
+        traced(self.span("kv put", bucket), setting).await?;
         Ok(())
     }
 
     async fn delete(&mut self, bucket: Handle, key: String) -> Result<(), KeyValueError> {
         let (service, bucket) = self.bucket(&bucket)?;
-        Ok(service.delete(bucket, &key, None).await?)
+        let span = self.span("kv delete", bucket);
+        Ok(traced(span, service.delete(bucket, &key, None)).await?)
     }
 
     async fn exists(&mut self, bucket: Handle, key: String) -> Result<bool, KeyValueError> {
         let (service, bucket) = self.bucket(&bucket)?;
-        Ok(value(service, bucket, &key).await?.is_some())
+        let found = traced(self.span("kv get", bucket), value(service, bucket, &key)).await?;
+        Ok(found.is_some())
     }
 
     async fn list_keys(
@@ -91,7 +96,8 @@ impl store::HostBucket for State {
             Some(number) => Some(self.table.get(&bucket)?.cursor(number)?),
         };
         let (service, name) = self.bucket(&bucket)?;
-        let page = service.keys(name, "", cursor.as_deref(), PAGE).await?;
+        let listing = service.keys(name, "", cursor.as_deref(), PAGE);
+        let page = traced(self.span("kv keys", name), listing).await?;
         let bucket = self.table.get_mut(&bucket)?;
         let cursor = page.cursor.map(|text| bucket.remember(text));
         Ok(store::KeyResponse { keys: page.keys, cursor })
@@ -111,26 +117,36 @@ impl atomics::Host for State {
         delta: u64,
     ) -> Result<u64, KeyValueError> {
         let (service, bucket) = self.bucket(&bucket)?;
-        let mut last = HostError::Conflict(format!("{key} changes all the time"));
-        for _ in 0..MAX_ATTEMPTS {
-            let entry = value(service, bucket, &key).await?;
-            let sum = number(&key, entry.as_ref())?
-                .checked_add(delta)
-                .ok_or_else(|| HostError::Invalid(format!("{key} would be larger than a u64")))?;
-            let text = Bytes::from(sum.to_string());
-            let written = match entry {
-                None => service.create(bucket, &key, text, None).await,
-                Some(entry) => service.update(bucket, &key, text, entry.revision).await,
-            };
-            match written {
-                Ok(_) => return Ok(sum),
-                // Somebody else counted in between.
-                Err(error @ HostError::Conflict(_)) => last = error,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(last.into())
+        let span = self.span("kv increment", bucket);
+        Ok(traced(span, increment(service, bucket, &key, delta)).await?)
     }
+}
+
+async fn increment(
+    service: &KeyValue,
+    bucket: Option<&str>,
+    key: &str,
+    delta: u64,
+) -> Result<u64, HostError> {
+    let mut last = HostError::Conflict(format!("{key} changes all the time"));
+    for _ in 0..MAX_ATTEMPTS {
+        let entry = value(service, bucket, key).await?;
+        let sum = number(key, entry.as_ref())?
+            .checked_add(delta)
+            .ok_or_else(|| HostError::Invalid(format!("{key} would be larger than a u64")))?;
+        let text = Bytes::from(sum.to_string());
+        let written = match entry {
+            None => service.create(bucket, key, text, None).await,
+            Some(entry) => service.update(bucket, key, text, entry.revision).await,
+        };
+        match written {
+            Ok(_) => return Ok(sum),
+            // Somebody else counted in between.
+            Err(error @ HostError::Conflict(_)) => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
 }
 
 impl batch::Host for State {
@@ -144,14 +160,17 @@ impl batch::Host for State {
         let (service, bucket) = self.bucket(&bucket)?;
         let too_large =
             || HostError::Invalid("the values are larger than the function's memory".to_owned());
-        let mut values = Vec::with_capacity(keys.len());
-        for key in keys {
-            let entry = value(service, bucket, &key).await?;
-            let taken = entry.as_ref().map_or(0, |entry| entry.value.len());
-            left = left.checked_sub(taken).ok_or_else(too_large)?;
-            values.push(entry.map(|entry| (key, entry.value.to_vec())));
-        }
-        Ok(values)
+        let reading = async {
+            let mut values = Vec::with_capacity(keys.len());
+            for key in keys {
+                let entry = value(service, bucket, &key).await?;
+                let taken = entry.as_ref().map_or(0, |entry| entry.value.len());
+                left = left.checked_sub(taken).ok_or_else(too_large)?;
+                values.push(entry.map(|entry| (key, entry.value.to_vec())));
+            }
+            Ok(values)
+        };
+        Ok(traced(self.span("kv get many", bucket), reading).await?)
     }
 
     async fn set_many(
@@ -161,10 +180,13 @@ impl batch::Host for State {
     ) -> Result<(), KeyValueError> {
         refuse_large(key_values.len())?;
         let (service, bucket) = self.bucket(&bucket)?;
-        for (key, value) in key_values {
-            service.set(bucket, &key, value.into(), None).await?;
-        }
-        Ok(())
+        let setting = async {
+            for (key, value) in key_values {
+                service.set(bucket, &key, value.into(), None).await?;
+            }
+            Ok(())
+        };
+        Ok(traced(self.span("kv put many", bucket), setting).await?)
     }
 
     async fn delete_many(
@@ -174,14 +196,21 @@ impl batch::Host for State {
     ) -> Result<(), KeyValueError> {
         refuse_large(keys.len())?;
         let (service, bucket) = self.bucket(&bucket)?;
-        for key in keys {
-            service.delete(bucket, &key, None).await?;
-        }
-        Ok(())
+        let deleting = async {
+            for key in keys {
+                service.delete(bucket, &key, None).await?;
+            }
+            Ok(())
+        };
+        Ok(traced(self.span("kv delete many", bucket), deleting).await?)
     }
 }
 
 impl State {
+    fn span(&self, name: &'static str, bucket: Option<&str>) -> Span {
+        bucket_span(&self.scope, name, bucket)
+    }
+
     fn bucket(&self, bucket: &Handle) -> Result<(&KeyValue, Option<&str>), KeyValueError> {
         Ok((service(&self.host)?, self.table.get(bucket)?.name.as_deref()))
     }

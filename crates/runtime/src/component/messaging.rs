@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use nex_functions::host::{self, Messaging, Until};
+use nex_functions::Span;
+use nex_functions::host::{self, Headers, Messaging, Until, message_span, traced};
 
 use super::bindings::nex::host::messaging;
 use super::errors::{ServiceError, switched_off};
@@ -22,8 +23,9 @@ impl messaging::Host for State {
         headers: Vec<messaging::Header>,
     ) -> Result<(), ServiceError> {
         let own_reply = self.own_reply.as_deref();
-        let headers = self.outgoing(headers);
-        service(&self.host)?.publish(&subject, headers, payload.into(), own_reply).await?;
+        let (headers, span) = self.sending("publish", &subject, headers);
+        let service = service(&self.host)?;
+        traced(span, service.publish(&subject, headers, payload.into(), own_reply)).await?;
         Ok(())
     }
 
@@ -35,9 +37,10 @@ impl messaging::Host for State {
         timeout_ms: u32,
     ) -> Result<messaging::Message, ServiceError> {
         let timeout = millis(timeout_ms);
-        let headers = self.outgoing(headers);
-        let answer =
-            service(&self.host)?.request(&subject, headers, payload.into(), timeout).await?;
+        let (headers, span) = self.sending("request", &subject, headers);
+        let service = service(&self.host)?;
+        let asking = service.request(&subject, headers, payload.into(), timeout);
+        let answer = traced(span, asking).await?;
         Ok(message(answer))
     }
 
@@ -54,10 +57,25 @@ impl messaging::Host for State {
             stall: until.stall_ms.map(millis),
             timeout: millis(until.timeout_ms),
         };
-        let headers = self.outgoing(headers);
-        let answers =
-            service(&self.host)?.request_many(&subject, headers, payload.into(), until).await?;
+        let (headers, span) = self.sending("request many", &subject, headers);
+        let service = service(&self.host)?;
+        let asking = service.request_many(&subject, headers, payload.into(), until);
+        let answers = traced(span, asking).await?;
         Ok(answers.into_iter().map(message).collect())
+    }
+}
+
+impl State {
+    /// The headers of a message that the guest sends, and its span.
+    fn sending(
+        &self,
+        name: &'static str,
+        subject: &str,
+        headers: Vec<messaging::Header>,
+    ) -> (Headers, Span) {
+        let mut headers = self.outgoing(headers);
+        let span = message_span(&self.scope, name, subject, &mut headers);
+        (headers, span)
     }
 }
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, channel::mpsc};
-use nex_functions::host::{Host, HostError, ObjectInfo, Objects};
+use nex_functions::Span;
+use nex_functions::host::{Host, HostError, ObjectInfo, Objects, bucket_span, traced};
 use wasmtime::component::Resource;
 
 use super::bindings::nex::host::object_store as wit;
@@ -50,6 +51,8 @@ impl wit::Host for State {
         name: String,
     ) -> Result<Option<Vec<u8>>, ServiceError> {
         let limit = usize::try_from(self.memory_limit).unwrap_or(usize::MAX);
+        // Until all of it has come.
+        let _span = self.object_span("objects get", bucket.as_deref());
         let found = service(&self.host)?.get(bucket.as_deref(), &name).await?;
         let Some((_, mut pieces)) = found else { return Ok(None) };
         let mut bytes = BytesMut::new();
@@ -69,7 +72,8 @@ impl wit::Host for State {
         bucket: Option<String>,
         name: String,
     ) -> Result<Option<Resource<Reader>>, ServiceError> {
-        let found = service(&self.host)?.get(bucket.as_deref(), &name).await?;
+        let span = self.object_span("objects get", bucket.as_deref());
+        let found = traced(span, service(&self.host)?.get(bucket.as_deref(), &name)).await?;
         let Some((info, pieces)) = found else { return Ok(None) };
         Ok(Some(self.table.push(Reader { info, pieces, rest: Bytes::new() })?))
     }
@@ -81,7 +85,9 @@ impl wit::Host for State {
         bytes: Vec<u8>,
     ) -> Result<wit::ObjectInfo, ServiceError> {
         let pieces = stream::once(async { Ok(Bytes::from(bytes)) }).boxed();
-        Ok(info(service(&self.host)?.put(bucket.as_deref(), &name, pieces).await?))
+        let span = self.object_span("objects put", bucket.as_deref());
+        let putting = service(&self.host)?.put(bucket.as_deref(), &name, pieces);
+        Ok(info(traced(span, putting).await?))
     }
 
     async fn create(
@@ -91,16 +97,18 @@ impl wit::Host for State {
     ) -> Result<Resource<Writer>, ServiceError> {
         service(&self.host)?;
         let host = Arc::clone(&self.host);
+        let span = self.object_span("objects put", bucket.as_deref());
         let (pieces, taken) = mpsc::channel(1);
         let putting = Box::pin(async move {
             let objects = host.objects.as_ref().ok_or_else(|| switched_off("object store"))?;
-            objects.put(bucket.as_deref(), &name, taken.boxed()).await
+            traced(span, objects.put(bucket.as_deref(), &name, taken.boxed())).await
         });
         Ok(self.table.push(Writer { pieces, putting, done: None })?)
     }
 
     async fn delete(&mut self, bucket: Option<String>, name: String) -> Result<(), ServiceError> {
-        Ok(service(&self.host)?.delete(bucket.as_deref(), &name).await?)
+        let span = self.object_span("objects delete", bucket.as_deref());
+        Ok(traced(span, service(&self.host)?.delete(bucket.as_deref(), &name)).await?)
     }
 
     async fn info(
@@ -108,7 +116,8 @@ impl wit::Host for State {
         bucket: Option<String>,
         name: String,
     ) -> Result<Option<wit::ObjectInfo>, ServiceError> {
-        Ok(service(&self.host)?.info(bucket.as_deref(), &name).await?.map(info))
+        let span = self.object_span("objects info", bucket.as_deref());
+        Ok(traced(span, service(&self.host)?.info(bucket.as_deref(), &name)).await?.map(info))
     }
 
     async fn list(
@@ -120,7 +129,9 @@ impl wit::Host for State {
     ) -> Result<wit::Page, ServiceError> {
         let limit = usize::try_from(limit).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
         let service = service(&self.host)?;
-        let page = service.list(bucket.as_deref(), &prefix, cursor.as_deref(), limit).await?;
+        let span = self.object_span("objects list", bucket.as_deref());
+        let listing = service.list(bucket.as_deref(), &prefix, cursor.as_deref(), limit);
+        let page = traced(span, listing).await?;
         let objects = page.objects.into_iter().map(info).collect();
         Ok(wit::Page { objects, cursor: page.cursor })
     }
@@ -177,6 +188,12 @@ impl wit::HostWriter for State {
         // The future goes first: it must not take the end of the pieces for the end of the object.
         drop(writer.putting);
         Ok(())
+    }
+}
+
+impl State {
+    fn object_span(&self, name: &'static str, bucket: Option<&str>) -> Span {
+        bucket_span(&self.scope, name, bucket)
     }
 }
 

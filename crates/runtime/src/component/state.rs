@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use nex_functions::Scope;
 use nex_functions::host::{Headers, Host};
 use nex_functions::runtime::{Call, ColdStarts, GuestLog, GuestSpec, Level};
 use wasmtime::component::ResourceTable;
@@ -49,6 +50,8 @@ pub(crate) struct State {
     pub(super) own_reply: Option<String>,
     /// The W3C `traceparent` of the call, which goes on with what the guest publishes and fetches.
     trace: Option<String>,
+    /// The call's span.
+    pub(super) scope: Scope,
     pub(super) memory_limit: u64,
 }
 
@@ -93,6 +96,7 @@ impl Template {
             logs: Arc::clone(&self.logs),
             own_reply: None,
             trace: None,
+            scope: Scope::none(),
             memory_limit: self.memory_limit,
         };
         let mut store = limits::bounded_store(engine, state);
@@ -137,6 +141,8 @@ impl State {
         let trace = call.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(TRACE));
         self.trace = trace.map(|(_, value)| value.clone());
         self.hooks.trace.clone_from(&self.trace);
+        self.scope = call.scope.clone();
+        self.hooks.scope = call.scope.clone();
     }
 
     /// Headers of a message that the guest sends.

@@ -87,7 +87,7 @@ impl State {
 
     /// `call` begins; its payload is with the guest already.
     pub(crate) fn begin(&mut self, call: Call) {
-        self.operations.begin_call(call.reply.as_deref());
+        self.operations.begin_call(&call);
         self.call = Some(call);
     }
 

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use nex_functions::Budget;
 use nex_functions::host::Host;
+use nex_functions::runtime::Call;
+use nex_functions::{Budget, Scope};
 
 use super::framing::Held;
 use super::services::{self, Context, OperationResult};
@@ -29,6 +30,8 @@ pub(crate) struct Operations {
     budget: Arc<Budget>,
     /// The reply subject of the call that the guest runs; the guest itself is not asked for it.
     own_reply: Option<String>,
+    /// The span of that call.
+    scope: Scope,
     last_id: u32,
     pending: FuturesUnordered<BoxFuture<'static, Done>>,
     /// The operation that was announced to the guest, until it takes the result.
@@ -67,15 +70,17 @@ impl Operations {
             host,
             budget: Arc::new(Budget::new(memory)),
             own_reply: None,
+            scope: Scope::none(),
             last_id: 0,
             pending: FuturesUnordered::new(),
             announced: None,
         }
     }
 
-    /// A call begins, which may publish to this reply subject.
-    pub(crate) fn begin_call(&mut self, own_reply: Option<&str>) {
-        self.own_reply = own_reply.map(str::to_owned);
+    /// A call begins.
+    pub(crate) fn begin_call(&mut self, call: &Call) {
+        self.own_reply.clone_from(&call.reply);
+        self.scope = call.scope.clone();
     }
 
     /// Starts an operation and numbers it; `None` if too many are pending.
@@ -138,7 +143,8 @@ impl Operations {
         }
         let argument = Bytes::copy_from_slice(argument);
         let (host, own_reply) = (Arc::clone(&self.host), self.own_reply.clone());
-        Box::pin(services::run(operation, argument, Context { host, own_reply, held }))
+        let context = Context { host, own_reply, scope: self.scope.clone(), held };
+        Box::pin(services::run(operation, argument, context))
     }
 
     pub(crate) fn take(&mut self) -> Option<Done> {

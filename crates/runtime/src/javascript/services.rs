@@ -10,7 +10,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use nex_functions::host::{Entry, Host, HostError, Message, ObjectInfo, Request, Until};
+use nex_functions::host::{
+    Entry, Host, HostError, Message, ObjectInfo, Request, Until, bucket_span, http_span,
+    message_span,
+};
+use nex_functions::{Scope, Span};
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -45,6 +49,8 @@ pub(super) struct Context {
     pub(super) host: Arc<Host>,
     /// The reply subject of the call that the guest runs.
     pub(super) own_reply: Option<String>,
+    /// The span of that call.
+    pub(super) scope: Scope,
     /// What is held for the argument, and will be for the result.
     pub(super) held: Held,
 }
@@ -113,6 +119,15 @@ pub(super) async fn run(
 
 async fn key_value(operation: u32, argument: &Bytes, context: &mut Context) -> Outcome {
     let (place, value): (Place, Bytes) = read(argument)?;
+    let mut span = bucket_span(&context.scope, name_of(operation), place.bucket.as_deref());
+    let outcome = on_keys(operation, &place, value, context).await;
+    if let Err(Failure::Host(error)) = &outcome {
+        span.fail(error.kind(), &error.to_string());
+    }
+    outcome
+}
+
+async fn on_keys(operation: u32, place: &Place, value: Bytes, context: &mut Context) -> Outcome {
     let Context { host, held, .. } = context;
     let kv = host.key_value()?;
     let (bucket, key) = (place.bucket.as_deref(), place.key.as_str());
@@ -157,6 +172,15 @@ async fn key_value(operation: u32, argument: &Bytes, context: &mut Context) -> O
 
 async fn objects(operation: u32, argument: &Bytes, context: &mut Context) -> Outcome {
     let (place, value): (Place, Bytes) = read(argument)?;
+    let mut span = bucket_span(&context.scope, name_of(operation), place.bucket.as_deref());
+    let outcome = on_objects(operation, &place, value, context).await;
+    if let Err(Failure::Host(error)) = &outcome {
+        span.fail(error.kind(), &error.to_string());
+    }
+    outcome
+}
+
+async fn on_objects(operation: u32, place: &Place, value: Bytes, context: &mut Context) -> Outcome {
     let Context { host, held, .. } = context;
     let objects = host.objects()?;
     let (bucket, name) = (place.bucket.as_deref(), place.key.as_str());
@@ -192,9 +216,19 @@ async fn objects(operation: u32, argument: &Bytes, context: &mut Context) -> Out
 }
 
 async fn messaging(operation: u32, argument: &Bytes, context: &mut Context) -> Outcome {
-    let (letter, payload): (Letter, Bytes) = read(argument)?;
+    let (mut letter, payload): (Letter, Bytes) = read(argument)?;
+    let name = name_of(operation);
+    let mut span = message_span(&context.scope, name, &letter.subject, &mut letter.headers);
+    let outcome = send(operation, letter, payload, context).await;
+    if let Err(Failure::Host(error)) = &outcome {
+        span.fail(error.kind(), &error.to_string());
+    }
+    outcome
+}
+
+async fn send(operation: u32, letter: Letter, payload: Bytes, context: &mut Context) -> Outcome {
     let Letter { subject, headers, timeout, stall, count } = letter;
-    let Context { host, own_reply, held } = context;
+    let Context { host, own_reply, held, .. } = context;
     let messaging = host.messaging()?;
     match operation {
         PUBLISH => {
@@ -219,14 +253,29 @@ async fn messaging(operation: u32, argument: &Bytes, context: &mut Context) -> O
 
 async fn http(argument: &Bytes, context: &mut Context) -> Outcome {
     let (fetch, body): (Fetch, Bytes) = read(argument)?;
+    let Fetch { method, url, headers, redirects, has_body } = fetch;
+    let mut request = Request { method, url, headers, body: None, max_redirects: redirects };
+    let mut span = http_span(&context.scope, &mut request);
+    let outcome = fetch_whole(request, has_body.then_some(body), context, &mut span).await;
+    if let Err(Failure::Host(error)) = &outcome {
+        span.fail(error.kind(), &error.to_string());
+    }
+    outcome
+}
+
+async fn fetch_whole(
+    request: Request,
+    body: Option<Bytes>,
+    context: &mut Context,
+    span: &mut Span,
+) -> Outcome {
     let Context { host, held, .. } = context;
     let http = host.http()?;
-    let Fetch { method, url, headers, redirects, has_body } = fetch;
-    let request = Request { method, url, headers, body: None, max_redirects: redirects };
-    let response = match has_body {
-        true => http.send_bytes(request, body).await?,
-        false => http.send(request).await?,
+    let response = match body {
+        Some(body) => http.send_bytes(request, body).await?,
+        None => http.send(request).await?,
     };
+    span.set("http.response.status_code", i64::from(response.status));
     let headers: Vec<(String, String)> = response
         .headers
         .into_iter()
@@ -235,6 +284,27 @@ async fn http(argument: &Bytes, context: &mut Context) -> Outcome {
     let head = json!({ "status": response.status, "url": response.url, "headers": headers });
     let bytes = collect(response.body, Some(held)).await?;
     give(held, &head, &[bytes])
+}
+
+/// What the operation's span is called.
+fn name_of(operation: u32) -> &'static str {
+    match operation {
+        KV_GET => "kv get",
+        KV_PUT => "kv put",
+        KV_DELETE => "kv delete",
+        KV_KEYS => "kv keys",
+        KV_HISTORY => "kv history",
+        KV_WATCH => "kv watch",
+        OBJECT_GET => "objects get",
+        OBJECT_PUT => "objects put",
+        OBJECT_DELETE => "objects delete",
+        OBJECT_INFO => "objects info",
+        OBJECT_LIST => "objects list",
+        PUBLISH => "publish",
+        REQUEST => "request",
+        REQUEST_MANY => "request many",
+        _ => "operation",
+    }
 }
 
 type Outcome = Result<Vec<u8>, Failure>;
@@ -250,17 +320,7 @@ impl Failure {
     fn into_text(self) -> String {
         let (kind, text) = match self {
             Self::Text(text) => ("Failed", text),
-            Self::Host(error) => {
-                let kind = match &error {
-                    HostError::Denied(_) => "Denied",
-                    HostError::Invalid(_) => "Invalid",
-                    HostError::Conflict(_) => "Conflict",
-                    HostError::Full(_) => "Full",
-                    HostError::NoAnswer(_) => "NoAnswer",
-                    HostError::Failed(_) => "Failed",
-                };
-                (kind, error.to_string())
-            }
+            Self::Host(error) => (error.kind(), error.to_string()),
         };
         format!("\u{1}{kind}\u{1}{text}")
     }

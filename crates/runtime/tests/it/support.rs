@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nex_functions::Scope;
 use nex_functions::runtime::{
     Call, CallError, ColdStarts, Engine, Guest, GuestLog, GuestSpec, Instances, Language, Level,
     Refusal, Reply, SourceLanguage, Stimulus,
@@ -150,6 +151,7 @@ pub(crate) fn call(payload: impl Into<Bytes>) -> Call {
         reply: None,
         deadline: Instant::now() + Duration::from_secs(4),
         stimulus: Stimulus::default(),
+        scope: Scope::none(),
         early: None,
     }
 }

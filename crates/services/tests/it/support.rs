@@ -80,6 +80,7 @@ impl Fixture {
             control: self.client.clone(),
             key: nex_nexlet::SealKey::fresh(),
             existing: false,
+            scope: nex_nexlet::Scope::none(),
         }
     }
 

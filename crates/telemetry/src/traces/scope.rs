@@ -66,6 +66,12 @@ impl Scope {
         self.0.as_ref().map(|inner| inner.traceparent.as_str())
     }
 
+    /// The `traceparent` of what is done in `span`, one of the children.
+    #[must_use]
+    pub fn traceparent_of(&self, span: &Span) -> Option<String> {
+        span.traceparent().or_else(|| self.traceparent().map(str::to_owned))
+    }
+
     /// What is sent with a request or message: the trace goes on with `span`, one of the children, unless the
     /// sender set another trace than that of this scope.
     pub fn carry(&self, span: &Span, headers: &mut Vec<(String, String)>) {

@@ -21,9 +21,10 @@ use clap::{Args, ValueEnum};
 use replace::{Done, Wanted};
 
 use super::served::parse_tags;
-use crate::args::Globals;
+use crate::args::{Globals, OtlpArgs};
 use crate::error::CliError;
 use crate::nexfile::{self, Nexfile};
+use crate::traces::Trace;
 
 pub(crate) use placement::{Placed, deploy};
 pub(crate) use replace::under_lease;
@@ -78,6 +79,8 @@ pub(crate) struct RunArgs {
     host_services: host_services::HostServicesArgs,
     #[command(flatten)]
     native: Box<native::NativeArgs>,
+    #[command(flatten)]
+    otlp: OtlpArgs,
     /// Arguments of the program
     #[arg(last = true, value_name = "ARGS")]
     argv: Vec<String>,
@@ -139,14 +142,24 @@ impl TypeArg {
 }
 
 pub(crate) async fn run(globals: Globals, args: RunArgs) -> Result<(), CliError> {
+    let mut trace = Trace::begin(&args.otlp, "nex run");
+    let outcome = Box::pin(run_within(&globals, args, &mut trace)).await;
+    trace.end(&outcome).await;
+    outcome
+}
+
+async fn run_within(globals: &Globals, args: RunArgs, trace: &mut Trace) -> Result<(), CliError> {
     let start = Instant::now();
     let args = prepare::with_nexfile(args)?;
     let (file, kind) = prepare::open(&args)?;
     prepare::check(&args, kind)?;
     let name = prepare::name(&args)?;
     let tags = parse_tags(&args.tags)?;
-    let client = globals.client().await?;
-    let uploaded = file.upload(&client, &name).await?;
+    trace.set("nex.workload.name", name.as_str());
+    let client = globals.client().await?.within(trace.scope());
+    trace.set("nex.namespace", client.namespace().as_str());
+    let uploading = file.upload(&client, &name);
+    let uploaded = trace.step("upload artifact", uploading).await?;
     let mut request = prepare::start_request(&client, &args, kind, &name, &uploaded)?;
     digest::attach(&mut request, &globals.state_dir());
     let done = replace::replace(&client, &request, &tags, wanted(&args)).await?;
