@@ -48,6 +48,7 @@ pub use nex::{Nex, NexOptions, Output};
 pub use operator::{Account, Operator};
 pub use otlp::{
     ExportMetricsServiceRequest, ExportTraceServiceRequest, OtlpReceiver, Point, Received, Span,
+    texts,
 };
 pub use process::Process;
 pub use terminal::Terminal;

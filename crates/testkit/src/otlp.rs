@@ -316,7 +316,9 @@ fn histogram(point: &opentelemetry_proto::tonic::metrics::v1::HistogramDataPoint
     }
 }
 
-fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+/// Attributes as text.
+#[must_use]
+pub fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |pair: &KeyValue| {
         let value = match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
             Some(any_value::Value::StringValue(value)) => value.clone(),

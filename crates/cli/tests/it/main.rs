@@ -114,6 +114,7 @@ mod state_away;
 mod suggestions;
 mod top;
 mod traces;
+mod traces_otlp;
 mod up_refused;
 mod up_server;
 mod upgrade;

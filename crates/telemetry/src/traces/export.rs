@@ -190,3 +190,105 @@ pub fn relay(tracer: &Tracer, message: &[u8]) -> Result<(), prost::DecodeError> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+    use crate::traces::{Kind, Parent};
+
+    /// Takes messages, or refuses all of them for ever.
+    #[derive(Debug, Clone, Default)]
+    struct Taker {
+        taken: Arc<Mutex<Vec<Vec<u8>>>>,
+        refuses: Option<Undelivered>,
+    }
+
+    #[async_trait]
+    impl Delivery for Taker {
+        async fn deliver(&self, message: Vec<u8>) -> Result<(), Undelivered> {
+            self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+            self.refuses.clone().map_or(Ok(()), Err)
+        }
+    }
+
+    impl Taker {
+        /// Sends all that has ended, and gives back the messages.
+        async fn drain(&self, tracer: &Tracer) -> Vec<Vec<u8>> {
+            let (service, instance) = ("test".to_owned(), "1".to_owned());
+            let resource = Resource { service, instance, version: "0.0.0".to_owned() };
+            let exporting = export(tracer.take_spans().unwrap(), self.clone(), resource);
+            tokio::select! {
+                () = exporting => {}
+                () = tracer.flush() => {}
+            }
+            self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        }
+    }
+
+    fn make(tracer: &Tracer, n_spans: usize) {
+        for _ in 0..n_spans {
+            let mut span = tracer.span(Kind::Server, Parent::NONE, || "x".repeat(10_000));
+            span.set("name", "a\u{1b}[31m");
+        }
+    }
+
+    fn spans(message: &[u8]) -> Vec<opentelemetry_proto::tonic::trace::v1::Span> {
+        let request = ExportTraceServiceRequest::decode(message).unwrap();
+        let resources = request.resource_spans.into_iter();
+        resources.flat_map(|of| of.scope_spans).flat_map(|of| of.spans).collect()
+    }
+
+    #[tokio::test]
+    async fn what_ended_is_sent_and_what_strangers_wrote_is_cut_and_harmless() {
+        let tracer = Tracer::on(1.0);
+        make(&tracer, 3);
+        let messages = Taker::default().drain(&tracer).await;
+        let spans: Vec<_> = messages.iter().flat_map(|message| spans(message)).collect();
+        assert_eq!((messages.len(), spans.len(), tracer.dropped()), (1, 3, 0));
+        assert!(spans.iter().all(|span| span.name.len() == 256), "{spans:?}");
+        assert!(!format!("{spans:?}").contains("\\u{1b}"));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_the_queue_is_counted() {
+        let tracer = Tracer::on(1.0);
+        make(&tracer, 3000);
+        assert_eq!(tracer.dropped(), 3000 - 2048);
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_refuses_costs_the_spans_and_holds_nobody_up() {
+        for refuses in [Undelivered::Ever("no".to_owned()), Undelivered::Now("away".to_owned())] {
+            let tracer = Tracer::on(1.0);
+            make(&tracer, 700);
+            let taker = Taker { refuses: Some(refuses), ..Taker::default() };
+            // Whoever flushes waits for one attempt each, not for the pauses between many.
+            let n_attempts = taker.drain(&tracer).await.len();
+            assert_eq!((n_attempts, tracer.dropped()), (2, 700));
+        }
+    }
+
+    #[tokio::test]
+    async fn spans_of_others_keep_their_resource_and_what_is_none_is_left_out() {
+        let (other, tracer) = (Tracer::on(1.0), Tracer::on(1.0));
+        make(&other, 2);
+        let messages = Taker::default().drain(&other).await;
+        for message in &messages {
+            relay(&tracer, message).unwrap();
+        }
+        let mut broken = ExportTraceServiceRequest::decode(messages[0].as_slice()).unwrap();
+        for span in broken.resource_spans.iter_mut().flat_map(|of| &mut of.scope_spans) {
+            span.spans.iter_mut().for_each(|span| span.trace_id = vec![1]);
+        }
+        relay(&tracer, &broken.encode_to_vec()).unwrap();
+        assert!(relay(&tracer, b"\xff\xffnonsense").is_err());
+        let relayed = Taker::default().drain(&tracer).await;
+        let [relayed] = relayed.as_slice() else { panic!("{} messages", relayed.len()) };
+        let request = ExportTraceServiceRequest::decode(relayed.as_slice()).unwrap();
+        let resource = format!("{:?}", request.resource_spans[0].resource);
+        assert!(resource.contains("\"test\""), "{resource}");
+        assert_eq!(spans(relayed).len(), 2);
+    }
+}
