@@ -12,13 +12,18 @@ use nex_bus::Subscriber;
 use nex_bus::service::Request;
 use nex_sandbox::OnFailure;
 use nex_telemetry::OtlpSettings;
-use nex_telemetry::traces::{self, Collector, Kind, Parent, Resource, Span, Spans, Tracer};
+use nex_telemetry::traces::{
+    self, Collector, Kind, MOST_BYTES, Parent, Resource, Span, Spans, Tracer,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Shared;
 
 /// How long the last spans may take.
 const FLUSH_BOUND: Duration = Duration::from_secs(2);
+
+/// What nexlets hand over at once is far below; it is decoded as a whole.
+const LARGEST: usize = 2 * MOST_BYTES;
 
 /// Where spans go, and how many.
 #[derive(Debug, Clone)]
@@ -78,6 +83,13 @@ async fn relay(mut handed_over: Subscriber, tracer: Tracer, token: CancellationT
             () = token.cancelled() => return,
         };
         let Some(message) = message else { return };
+        if message.payload.len() > LARGEST {
+            tracing::debug!(
+                bytes = message.payload.len(),
+                "spans of a nexlet are too many at once"
+            );
+            continue;
+        }
         if let Err(error) = traces::relay(&tracer, &message.payload) {
             tracing::debug!(%error, "spans of a nexlet not understood");
         }
