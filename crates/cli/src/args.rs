@@ -9,6 +9,7 @@ mod node_flags;
 mod otlp;
 mod overview;
 mod secret;
+mod traces;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(crate) use metrics::MetricsArgs;
 pub(crate) use node_flags::{Agent, GoNodeArgs, NexletsArgs};
 pub(crate) use otlp::OtlpArgs;
 pub(crate) use secret::Secret;
+pub(crate) use traces::TraceArgs;
 
 const LONG_ABOUT: &str =
     "Nex runs code on NATS: JavaScript and WebAssembly functions, and static Linux programs.

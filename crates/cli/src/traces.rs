@@ -9,7 +9,7 @@ use nex_sandbox::{OnFailure, Tasks};
 use nex_telemetry::traces::{Collector, Kind, Parent, Resource, Scope, Span, Tracer, export};
 use nex_types::Id;
 
-use crate::args::OtlpArgs;
+use crate::args::{OtlpArgs, TraceArgs};
 use crate::error::CliError;
 use crate::ui;
 
@@ -26,9 +26,9 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// Begins it.
-    pub(crate) fn begin(args: &OtlpArgs, command: &'static str) -> Self {
+    pub(crate) fn begin(otlp: &OtlpArgs, traces: &TraceArgs, command: &'static str) -> Self {
         let tasks = Tasks::new();
-        let tracer = tracer(args, &tasks);
+        let tracer = tracer(otlp, traces, &tasks);
         let root = tracer.span(Kind::Internal, Parent::NONE, || command.to_owned());
         Self { tracer, tasks, root }
     }
@@ -71,8 +71,8 @@ impl Trace {
     }
 }
 
-fn tracer(args: &OtlpArgs, tasks: &Tasks) -> Tracer {
-    let collector = match args.settings() {
+fn tracer(otlp: &OtlpArgs, traces: &TraceArgs, tasks: &Tasks) -> Tracer {
+    let collector = match otlp.settings() {
         Ok(None) => return Tracer::off(),
         Ok(Some(settings)) => Collector::new(&settings),
         Err(error) => Err(error),
@@ -84,7 +84,7 @@ fn tracer(args: &OtlpArgs, tasks: &Tasks) -> Tracer {
             return Tracer::off();
         }
     };
-    let tracer = Tracer::on(args.traces.sample());
+    let tracer = Tracer::on(traces.sample());
     if let Some(spans) = tracer.take_spans() {
         let resource = Resource {
             service: "nex-cli".to_owned(),

@@ -11,7 +11,7 @@ use nex_telemetry::traces::Scope;
 use serde_json::{Value, json};
 
 use super::run::{Change, Wish};
-use crate::args::{Globals, OtlpArgs};
+use crate::args::{Globals, OtlpArgs, TraceArgs};
 use crate::error::CliError;
 use crate::nexfile::{self, Nexfile};
 use crate::traces::Trace;
@@ -53,6 +53,8 @@ pub(crate) struct ApplyArgs {
     files: FilesArgs,
     #[command(flatten)]
     otlp: OtlpArgs,
+    #[command(flatten)]
+    traces: TraceArgs,
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -80,7 +82,7 @@ pub(crate) struct DiffArgs {
 type Planned = (Wish, Change);
 
 pub(crate) async fn run(globals: Globals, args: ApplyArgs) -> Result<(), CliError> {
-    let trace = Trace::begin(&args.otlp, "nex apply");
+    let trace = Trace::begin(&args.otlp, &args.traces, "nex apply");
     let outcome = Box::pin(apply(&globals, &args, trace.scope())).await;
     trace.end(&outcome).await;
     outcome

@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::nexlet::NexletKind;
 use super::upgrade::Successor;
-use crate::args::{Agent, GoNodeArgs, MetricsArgs, NexletsArgs, OtlpArgs, Secret};
+use crate::args::{Agent, GoNodeArgs, MetricsArgs, NexletsArgs, OtlpArgs, Secret, TraceArgs};
 use crate::connection::Chosen;
 use crate::error::{CliError, Kind};
 use crate::issuer::{IssuerArgs, Issuing};
@@ -83,6 +83,8 @@ pub(crate) struct NodeArgs {
     #[command(flatten)]
     pub(crate) otlp: OtlpArgs,
     #[command(flatten)]
+    pub(crate) traces: TraceArgs,
+    #[command(flatten)]
     pub(crate) nexlets: NexletsArgs,
     #[command(flatten)]
     pub(crate) go: GoNodeArgs,
@@ -117,7 +119,6 @@ impl NodeArgs {
             return Err(CliError::usage("can not use reserved tag prefix: nex.")
                 .hint(format!("choose another name for {tag}")));
         }
-        tracing(self)?;
         self.nexlets.agents.iter().try_for_each(|agent| agent.program().map(drop))
     }
 }
@@ -243,11 +244,8 @@ pub(crate) async fn start(
 
 /// Where spans go, if anywhere.
 fn tracing(args: &NodeArgs) -> Result<Option<Tracing>, CliError> {
-    let settings = args.otlp.settings().map_err(|error| {
-        let hint = "name a collector's base URL, as: --otlp http://127.0.0.1:4318";
-        CliError::usage(error.to_string()).hint(hint)
-    })?;
-    Ok(settings.map(|otlp| Tracing { otlp, sample: args.otlp.traces.sample() }))
+    let otlp = args.otlp.settings().map_err(|error| CliError::usage(error.to_string()))?;
+    Ok(otlp.map(|otlp| Tracing { otlp, sample: args.traces.sample() }))
 }
 
 fn identity(args: &GoNodeArgs, directory: &StateDir) -> Result<Identity, CliError> {
@@ -433,7 +431,7 @@ fn nexlets(
     }
     if tracing(args)?.is_some() {
         // They hand their spans to the node, and need neither the collector's address nor its secrets.
-        let variable = (TRACE_SAMPLE.to_owned(), args.otlp.traces.sample().to_string());
+        let variable = (TRACE_SAMPLE.to_owned(), args.traces.sample().to_string());
         let environments = nexlets.iter_mut().map(|nexlet| &mut nexlet.environment);
         environments.for_each(|environment| environment.extend([variable.clone()]));
     }

@@ -21,7 +21,7 @@ use clap::{Args, ValueEnum};
 use replace::{Done, Wanted};
 
 use super::served::parse_tags;
-use crate::args::{Globals, OtlpArgs};
+use crate::args::{Globals, OtlpArgs, TraceArgs};
 use crate::error::CliError;
 use crate::nexfile::{self, Nexfile};
 use crate::traces::Trace;
@@ -81,6 +81,8 @@ pub(crate) struct RunArgs {
     native: Box<native::NativeArgs>,
     #[command(flatten)]
     otlp: OtlpArgs,
+    #[command(flatten)]
+    traces: TraceArgs,
     /// Arguments of the program
     #[arg(last = true, value_name = "ARGS")]
     argv: Vec<String>,
@@ -142,7 +144,7 @@ impl TypeArg {
 }
 
 pub(crate) async fn run(globals: Globals, args: RunArgs) -> Result<(), CliError> {
-    let mut trace = Trace::begin(&args.otlp, "nex run");
+    let mut trace = Trace::begin(&args.otlp, &args.traces, "nex run");
     let outcome = Box::pin(run_within(&globals, args, &mut trace)).await;
     trace.end(&outcome).await;
     outcome
