@@ -81,8 +81,10 @@ pub(crate) fn configurable(command: &Command) -> Vec<&Command> {
 fn layered(command: Command, values: &Values) -> Command {
     each_configurable(command, |arg| match values.by_id.get(arg.get_id().as_str()) {
         Some(value) => {
-            let without_variable = arg.env(Resettable::Reset).hide_default_value(true);
-            without_variable.default_values(value.texts.clone())
+            // A flag without a value shows no default, and clap wants none hidden.
+            let takes_value = arg.get_action().takes_values();
+            let arg = arg.env(Resettable::Reset).default_values(value.texts.clone());
+            if takes_value { arg.hide_default_value(true) } else { arg }
         }
         None => arg,
     })

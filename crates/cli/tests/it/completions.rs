@@ -59,6 +59,10 @@ async fn names_of_what_is_there_are_offered() {
     assert!(offered(nex, &["explain", "NEX-21"]).contains(&"NEX-212".to_owned()));
     assert!(offered(nex, &["explain", "21"]).contains(&"212".to_owned()));
     assert_eq!(offered(nex, &["versi"]), ["version"]);
+    let bucket =
+        jetstream::kv::Config { bucket: "hs_default_n_kv".to_owned(), ..Default::default() };
+    jetstream::new(world.client.clone()).create_key_value(bucket).await.unwrap();
+    assert_eq!(offered(nex, &["buckets", "rm", "hs"]), ["hs_default_n_kv"]);
     // As if the shell did not say which word it is: then it is the last.
     let fish = nex.command(&["--", "nex", "stop", "ord"]).env("COMPLETE", "/usr/bin/fish").output();
     assert_eq!(fish.unwrap().stdout, b"orders\tnative service\n");

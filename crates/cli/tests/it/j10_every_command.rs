@@ -111,7 +111,9 @@ pub(crate) async fn commands(nex: &Nex) -> Vec<Known> {
         let help = help(nex, &path).await;
         let names = listed(&help);
         // The first is looked into first.
-        waiting.extend(names.iter().rev().map(|name| [&path[..], std::slice::from_ref(name)].concat()));
+        waiting.extend(
+            names.iter().rev().map(|name| [&path[..], std::slice::from_ref(name)].concat()),
+        );
         if !path.is_empty() {
             found.push(Known { path, help });
         }
@@ -254,7 +256,8 @@ async fn j10_what_is_not_there_is_4_with_a_hint_for_every_command_that_takes_it(
     let world = World::up().await;
     write_files(&world.nex);
     let mut n_asked = 0;
-    for command in commands(&world.nex).await.iter().filter(|command| !command.is_local()) {
+    let all = commands(&world.nex).await;
+    for command in all.iter().filter(|command| !command.is_group() && !command.is_local()) {
         let arguments = command.arguments();
         if !arguments.contains(&UNKNOWN) {
             continue;
