@@ -1,7 +1,7 @@
 //! Files on their way to where nodes fetch them, and their end.
 //!
 //! 1. Older uploads of a name go after a deploy, save for what any workload refers to, also one whose node is
-//!    away; what went is told with `-v` and in JSON.
+//!    away; what went is told with `-v` and in JSON. Where nobody can tell what is needed, nothing goes.
 //! 2. A file is never whole in memory, and a slow upload shows how far it is: on a terminal, nowhere else.
 //! 3. What a pipe gives can be deployed.
 
@@ -71,6 +71,19 @@ async fn older_uploads_go_when_nothing_refers_to_them() {
     for went in [&uploads[0], &uploads[3]] {
         assert!(told.contains(&format!("removed the upload {went}")), "no {went} in {told}");
     }
+
+    let view =
+        jetstream::new(world.client.clone()).get_key_value("nex-view-default").await.unwrap();
+    let stranger = json!({
+        "id": "stranger", "name": "stranger", "runtime": "--", "start_time": "", "tags": {},
+        "workload_lifecycle": "service", "workload_state": "running", "workload_type": "other",
+    });
+    view.put("w.stranger", stranger.to_string().into()).await.unwrap();
+    let (_, pruned) = version(&world.nex, 8).await;
+    assert_eq!(pruned, Vec::<String>::new(), "nobody knows what the stranger refers to");
+    view.purge("w.stranger").await.unwrap();
+    let (_, pruned) = version(&world.nex, 9).await;
+    assert_eq!(pruned.len(), 2, "{pruned:?}");
     world.finish().await;
 }
 
