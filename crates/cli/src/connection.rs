@@ -115,6 +115,7 @@ impl Globals {
             return Ok(named);
         }
         if let Some(settings) = managed::of_running(&self.managed_dir()) {
+            self.no_identity_is_typed()?;
             return Ok(Chosen { settings, from: From::Managed, domain: String::new() });
         }
         // Credentials alone belong to no context: with them, the default address is meant.

@@ -146,7 +146,10 @@ pub(crate) fn block(heading: &str, pairs: &[(&str, String)]) {
     line(paint_out(heading, BOLD));
     let width = pairs.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
     for (key, value) in pairs {
-        line(format_args!("  {key:<width$}  {}", harmless(value)));
+        let mut lines = value.lines().map(harmless);
+        line(format_args!("  {key:<width$}  {}", lines.next().unwrap_or_default()));
+        // Below each other, and too far in to pass for a key of ours.
+        lines.for_each(|more| line(format_args!("  {:width$}  {more}", "")));
     }
 }
 

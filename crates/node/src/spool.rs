@@ -30,7 +30,7 @@ pub(crate) async fn show(nexlet: String, path: PathBuf, token: CancellationToken
         match spool.lines() {
             Ok(lines) => {
                 for line in lines {
-                    tracing::info!(nexlet, line, "nexlet says");
+                    tell(&nexlet, &line);
                 }
             }
             Err(error) => tracing::warn!(nexlet, %error, "output of the nexlet cannot be read"),
@@ -39,6 +39,14 @@ pub(crate) async fn show(nexlet: String, path: PathBuf, token: CancellationToken
             () = tokio::time::sleep(POLL) => {}
             () = token.cancelled() => {}
         }
+    }
+}
+
+/// An error of a nexlet is one of the node too: whoever sees only these must not miss it.
+fn tell(nexlet: &str, line: &str) {
+    match line.split_whitespace().nth(1) {
+        Some("ERROR") => tracing::error!(nexlet, line, "nexlet says"),
+        _ => tracing::info!(nexlet, line, "nexlet says"),
     }
 }
 

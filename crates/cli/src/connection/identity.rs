@@ -12,6 +12,7 @@ use nex_bus::credentials::{UserCredentials, public_key, seed_in};
 
 use super::{Chosen, From, default_name};
 use crate::args::{Globals, Secret};
+use crate::config::Origin;
 use crate::context::{Context, expand};
 use crate::error::CliError;
 
@@ -39,6 +40,15 @@ impl Globals {
     /// Whether a flag, file or variable says who one is.
     pub(crate) fn has_identity(&self) -> bool {
         KINDS.iter().any(|kind| self.is_complete(kind))
+    }
+
+    /// The managed server has credentials of its own; others that were typed would have no effect.
+    pub(super) fn no_identity_is_typed(&self) -> Result<(), CliError> {
+        let typed = KINDS.iter().find(|kind| self.origins.of(kind) == Origin::Flag);
+        let Some(kind) = typed else { return Ok(()) };
+        let flag = kind.replace('_', "-");
+        Err(CliError::usage(format!("--{flag} is for a server that is named, and none is"))
+            .hint("name it: --nats-url nats://HOST:4222   or leave the credentials out"))
     }
 
     pub(super) fn by_address(&self, url: &str, from: From) -> Result<Chosen, CliError> {

@@ -7,7 +7,7 @@
 //!    itself. A line that begins with `&` is what it prints by then.
 //! 4. `nex up` runs already: its lines are looked for in what the node printed. What `nats` does, the test does.
 //! 5. An `sh` fence is commands that no test can type, and says why: `sh not typed: REASON`.
-//! 6. Other kinds of fences without a name are for reading.
+//! 6. Other kinds of fences without a name are for reading; a list of commands in one has no `$`.
 //! 7. A page that nobody named here is typed too; and what the pages name is there: files, commands, flags.
 
 mod commands;
@@ -64,6 +64,11 @@ pages! {
 }
 
 #[tokio::test]
+async fn the_projects_own_page_can_be_typed() {
+    typed::page(&Page::read(&root().join(LIST))).await;
+}
+
+#[tokio::test]
 async fn pages_that_are_not_named_can_be_typed_too() {
     for page in pages() {
         if !NAMED.contains(&page.name.as_str()) {
@@ -79,6 +84,12 @@ fn the_list_names_every_page() {
         let link = format!("]({})", page.name);
         assert!(list.text.contains(&link), "docs/guide/{LIST} does not name {}", page.name);
     }
+}
+
+/// Every page, and the list of them, and the project's own.
+fn all() -> Vec<Page> {
+    let lists = [folder().join(LIST), root().join(LIST)];
+    pages().into_iter().chain(lists.iter().map(|file| Page::read(file))).collect()
 }
 
 fn folder() -> PathBuf {

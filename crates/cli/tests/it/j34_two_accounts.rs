@@ -3,6 +3,7 @@
 //! 1. Who has no credentials calls functions, and finds no responders for the control plane.
 //! 2. `_INBOX.>` and `>` show it no traffic of node, nexlets or CLI.
 //! 3. The seed of the control plane is its owner's alone, and the context file names it.
+//! 4. Other credentials than the server's own are refused, not left without effect.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use nex_testkit::Nex;
 use serde_json::Value;
 
 use crate::j31_credentials::assert_no_secret;
-use crate::world::{assert_no_responders, seat, text, try_ask};
+use crate::world::{assert_no_responders, assert_refused, seat, text, try_ask};
 
 #[tokio::test]
 async fn j34_a_program_without_credentials_does_not_reach_the_control_plane() {
@@ -50,6 +51,8 @@ async fn j34_a_program_without_credentials_does_not_reach_the_control_plane() {
         assert_no_responders(&anybody, &subject).await;
     }
     drop(anybody);
+    let typed = nex.run(&["nodes", "--nats-user", "ann", "--nats-password", "secret"]).await;
+    assert_refused(typed, 2, &["--nats-user is for a server that is named"], "--nats-url");
     nex.finish().await;
 }
 

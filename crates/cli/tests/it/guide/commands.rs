@@ -5,14 +5,14 @@ use std::process::Command;
 
 use nex_testkit::nex_binary;
 
+use super::all;
 use super::page::Page;
-use super::{LIST, folder, pages};
 
 #[test]
 fn commands_and_flags_that_are_mentioned_are_there() {
     let mut helps = Helps::default();
     let mut wrong = Vec::new();
-    for page in pages().into_iter().chain([Page::read(&folder().join(LIST))]) {
+    for page in all() {
         for mentioned in mentions(&page) {
             if let Err(why) = helps.check(&mentioned) {
                 wrong.push(format!("{}: {mentioned}: {why}", page.name));
@@ -22,9 +22,11 @@ fn commands_and_flags_that_are_mentioned_are_there() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Commands of `nex` between backticks, and in fences.
+/// Commands of `nex` between backticks, and in fences, but for those that are said to be missing.
 fn mentions(page: &Page) -> Vec<String> {
     let prose = page.prose();
+    let paragraphs = prose.split("\n\n").filter(|text| !text.contains("roadmap.md"));
+    let prose: String = paragraphs.map(|text| format!("{text}\n\n")).collect();
     let spans = prose.split('`').skip(1).step_by(2);
     let lines = page.command_lines().into_iter().map(str::to_owned);
     let all = spans.map(|span| span.replace('\n', " ")).chain(lines);

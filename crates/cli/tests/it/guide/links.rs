@@ -1,26 +1,26 @@
 //! Links between the pages, and to what lies beside them, lead somewhere.
 
+use super::all;
 use super::page::Page;
-use super::{LIST, folder, pages};
 
 #[test]
 fn links_lead_somewhere() {
-    let list = Page::read(&folder().join(LIST));
     let mut lost = Vec::new();
-    for page in pages().into_iter().chain([list]) {
+    for page in all() {
         for link in targets(&page.prose()) {
-            let file = link.split('#').next().unwrap_or_default();
-            if !link.contains("://") && !folder().join(file).exists() {
-                lost.push(format!("{}: {link}", page.name));
-            }
-            if let Some((file, heading)) = link.split_once('#')
-                && !has_heading(if file.is_empty() { &page.name } else { file }, heading)
-            {
+            if !link.contains("://") && !leads_somewhere(&page, &link) {
                 lost.push(format!("{}: {link}", page.name));
             }
         }
     }
     assert!(lost.is_empty(), "these links lead nowhere: {lost:#?}");
+}
+
+fn leads_somewhere(page: &Page, link: &str) -> bool {
+    match link.split_once('#') {
+        Some((file, heading)) => has_heading(page, file, heading),
+        None => page.folder.join(link).exists(),
+    }
 }
 
 /// What stands in `](…)`.
@@ -30,8 +30,9 @@ fn targets(prose: &str) -> Vec<String> {
 }
 
 /// Whether a page has a heading that web sites give this name.
-fn has_heading(file: &str, name: &str) -> bool {
-    let text = std::fs::read_to_string(folder().join(file)).unwrap_or_default();
+fn has_heading(page: &Page, file: &str, name: &str) -> bool {
+    let file = if file.is_empty() { &page.name } else { file };
+    let text = std::fs::read_to_string(page.folder.join(file)).unwrap_or_default();
     let headings = text.lines().filter(|line| line.starts_with('#'));
     headings.map(|line| anchor(line.trim_start_matches('#').trim())).any(|anchor| anchor == name)
 }

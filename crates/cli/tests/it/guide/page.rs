@@ -2,13 +2,14 @@
 //!
 //! Owns: the rules of how a page is written. Never: runs anything.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Kinds of fences without a name that are for reading; commands are none of them.
-const FOR_READING: &[&str] = &["json", "js", "yaml", "rust", "text"];
+/// Kinds of fences without a name that are for reading.
+const FOR_READING: &[&str] = &["", "json", "js", "yaml", "rust", "text"];
 
 pub(super) struct Page {
     pub(super) name: String,
+    pub(super) folder: PathBuf,
     pub(super) text: String,
 }
 
@@ -31,8 +32,10 @@ pub(super) struct Step<'a> {
 impl Page {
     pub(super) fn read(file: &Path) -> Self {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let folder = file.parent().unwrap().to_owned();
         let text = std::fs::read_to_string(file);
-        Self { text: text.unwrap_or_else(|error| panic!("{}: {error}", file.display())), name }
+        let text = text.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        Self { name, folder, text }
     }
 
     pub(super) fn fences(&self) -> Vec<Fence<'_>> {
@@ -44,14 +47,14 @@ impl Page {
         self.text.split("```").step_by(2).collect()
     }
 
-    /// Lines of fences with commands, typed or not.
+    /// Lines of fences with commands, typed or not, and of lists of them.
     pub(super) fn command_lines(&self) -> Vec<&str> {
         let mut lines = Vec::new();
         for (info, text) in raw(&self.text) {
             match info {
                 "console" => lines.extend(text.lines().filter_map(|line| line.strip_prefix("$ "))),
-                info if info.starts_with("sh") => lines.extend(text.lines()),
-                _ => {}
+                "json" | "js" | "yaml" | "rust" => {}
+                _ => lines.extend(text.lines()),
             }
         }
         lines
@@ -66,11 +69,11 @@ impl Page {
             Some((_, name)) => Fence::File { name, text },
             None if info == "console" => Fence::Commands(steps(text)),
             None => {
-                let is_known = FOR_READING.contains(&info);
+                let is_known = FOR_READING.contains(&info) && !text.contains("\n$ ");
                 assert!(
-                    is_known,
+                    is_known && !text.starts_with("$ "),
                     "{}: a fence of kind {info:?} is neither a file, nor commands, nor for reading (commands \
-                     that cannot be typed: ```sh not typed: REASON):\n{text}",
+                     that can be typed: ```console, and others: ```sh not typed: REASON):\n{text}",
                     self.name
                 );
                 Fence::ForReading
