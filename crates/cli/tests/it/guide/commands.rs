@@ -26,7 +26,7 @@ fn commands_and_flags_that_are_mentioned_are_there() {
 fn mentions(page: &Page) -> Vec<String> {
     let prose = page.prose();
     let paragraphs = prose.split("\n\n").filter(|text| !text.contains("roadmap.md"));
-    let prose: String = paragraphs.map(|text| format!("{text}\n\n")).collect();
+    let prose = paragraphs.collect::<Vec<_>>().join("\n\n");
     let spans = prose.split('`').skip(1).step_by(2);
     let lines = page.command_lines().into_iter().map(str::to_owned);
     let all = spans.map(|span| span.replace('\n', " ")).chain(lines);
