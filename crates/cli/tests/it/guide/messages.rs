@@ -86,18 +86,18 @@ fn quoted(source: &str, texts: &mut Vec<String>) {
     while let Some(at) = rest.find(['"', '/', '\'']) {
         let from = &rest[at..];
         let is_raw = rest[..at].ends_with("r#");
-        rest = if let Some(comment) = from.strip_prefix("//") {
-            comment.split_once('\n').map_or("", |(_, after)| after)
-        } else if let Some(after) =
-            ["'\"'", "'\\\"'", "'\\''"].iter().find_map(|quote| from.strip_prefix(*quote))
+        rest = if from.starts_with("//") {
+            from.split_once('\n').map_or("", |(_, after)| after)
+        } else if let Some(quote) =
+            ["'\"'", "'\\\"'", "'\\''"].iter().find(|q| from.starts_with(**q))
         {
-            after
+            &from[quote.len()..]
         } else if from.starts_with('"') && is_raw {
             let (text, after) = from[1..].split_once("\"#").unwrap_or((&from[1..], ""));
             texts.push(text.to_owned());
             after
-        } else if let Some(from) = from.strip_prefix('"') {
-            let (text, after) = ended(from);
+        } else if let Some(inside) = from.strip_prefix('"') {
+            let (text, after) = ended(inside);
             texts.push(text);
             after
         } else {
