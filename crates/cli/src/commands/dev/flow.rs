@@ -64,7 +64,8 @@ impl Flow {
         if self.prompt.is_some() {
             ui::raw(b"\r\x1b[K");
         }
-        let width = crossterm::terminal::size().map_or(USUAL_WIDTH, |(columns, _)| columns.into());
+        let told = crossterm::terminal::size().map_or(0, |(columns, _)| columns.into());
+        let width = if told == 0 { USUAL_WIDTH } else { told };
         self.prompt = typed.map(|typed| fitting(&format!("{question} {typed}"), width));
         self.draw();
     }

@@ -259,7 +259,6 @@ impl Happening {
             Self::Remark { text } => Words::one("·", ui::CYAN, text.clone()),
             Self::Removed { name, ids } => {
                 let text = match ids.len() {
-                    0 => format!("{name} is not running any more"),
                     1 => format!("{name} stopped"),
                     n => format!("{name} stopped, {n} copies"),
                 };

@@ -27,26 +27,28 @@ use super::run::{RunArgs, Wish};
 use crate::args::Globals;
 use crate::error::CliError;
 
-/// Work on a file: deploy it, deploy it again at each save, and show its logs and calls.
+/// Work on a file: deploy it, deploy it again at each save, and show its logs and calls
 ///
-/// What `nex run` takes after FILE is taken here too. Each save is deployed at once, and how long it took is
-/// told; a file that is broken is shown at its line, and the last good version goes on. A workload of that
-/// name that ran before is replaced. At the end what was deployed is removed, and only that.
+/// What `nex run` takes after FILE is taken here too. Each save is deployed at once, and how long it
+/// took is told; a file that is broken is shown at its line, and the last good version goes on.
+/// A workload of that name that ran before is replaced. At the end what was deployed is removed, and
+/// only that.
 ///
 ///   nex dev echo.js --on js.echo
 ///   nex dev target/wasm32-wasip1/release/filter.wasm --on 'lines.*'    watches what the build writes
 ///   nex dev ./project                                                  a folder with a Nexfile
 ///
 /// Keys: c asks for a payload and calls with it, r makes the last call again (also one that came from
-/// elsewhere), l hides or shows logs, q quits. Without a terminal there are no keys; SIGINT or SIGTERM ends it.
+/// elsewhere), l hides or shows logs, q quits. Without a terminal there are none; SIGINT or SIGTERM
+/// ends it.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, mut_arg("no_replace", |arg| arg.hide(true)))]
 pub(crate) struct DevArgs {
-    #[command(flatten)]
-    run: RunArgs,
     /// Print one JSON object per happening
     #[arg(long)]
     json_lines: bool,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 pub(crate) async fn run(globals: Globals, args: DevArgs) -> Result<(), CliError> {

@@ -269,6 +269,7 @@ impl Session {
     async fn retire_other_names(&mut self, name: &str) {
         for other in self.ours.names().into_iter().filter(|other| other != name) {
             match self.ours.remove(&self.setup.client, &other).await {
+                Ok(ids) if ids.is_empty() => {}
                 Ok(ids) => self.setup.flow.show(&Happening::Removed { name: other, ids }),
                 Err(error) => self.failed(error),
             }
@@ -306,7 +307,10 @@ impl Session {
             }
             for name in ours.names() {
                 let ids = ours.remove(&client, &name).await?;
-                flow.show(&Happening::Removed { name, ids });
+                // What runs no more was told of when it ended.
+                if !ids.is_empty() {
+                    flow.show(&Happening::Removed { name, ids });
+                }
             }
             Ok(())
         };

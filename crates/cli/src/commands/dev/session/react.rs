@@ -30,7 +30,10 @@ impl Session {
                 let subjects = self.running.as_ref().map(|running| running.subjects.as_slice());
                 match Request::typed(&line, only(subjects.unwrap_or_default())) {
                     Ok(request) => self.call(request),
-                    Err(error) => self.remark(error.message),
+                    Err(error) => {
+                        let hint = error.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                        self.remark(format!("{}{hint}", error.message));
+                    }
                 }
             }
             Action::Repeat => match self.last_call.clone() {
