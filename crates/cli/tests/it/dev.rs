@@ -8,6 +8,7 @@
 //! 5. What somebody else stopped comes back at the next save.
 //! 6. Programs too: a service's end and its new start are told.
 //! 7. What cannot begin is refused as `nex run` refuses it.
+//! 8. What cannot be removed, since NATS is away, is said to be there still.
 
 use nex_testkit::{Process, Signal, Terminal, eventually};
 use serde_json::Value;
@@ -229,5 +230,22 @@ async fn what_cannot_begin_is_refused() {
     assert_refused(refused, 2, &["cannot read none.js"], "name a file");
     let tags = ["dev", "echo.js", ON[0], ON[1], "--tags", "region=moon"];
     assert_refused(world.nex.run(&tags).await, 5, &["no agents available"], "nex info");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_is_told() {
+    let mut world = World::up().await;
+    world.file("echo.js", version("one"));
+    let mut dev = world.follow(&["dev", "echo.js", ON[0], ON[1], "--json-lines"]).await;
+    happening(&mut dev, "deployed").await;
+    world.server.kill().await;
+    dev.signal(Signal::SIGTERM);
+    assert_eq!(dev.exit(SOON).await.unwrap().code(), Some(3), "{}", dev.stderr());
+    assert!(dev.stderr().contains("so echo was not removed"), "{}", dev.stderr());
+    assert!(dev.stderr().contains("hint: nex stop echo"), "{}", dev.stderr());
+    world.server.restart().await;
+    world.until_answered("js.echo", "x", "one got x").await;
+    world.nex.ok(&["stop", "echo"]).await;
     world.finish().await;
 }

@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nex_api::workload::{StartWorkloadRequest, WorkloadSummary, fact};
+use nex_bus::{ROUND_TRIP_BOUND, round_trip};
 use nex_client::Client;
 use serde_json::Value;
 
 use crate::commands::stop::{bury, stop_all};
-use crate::error::CliError;
+use crate::error::{CliError, Kind};
 
 /// By name: a Nexfile may change it.
 #[derive(Debug, Default)]
@@ -40,23 +41,17 @@ pub(super) async fn ids_of(client: &Client, name: &str) -> Result<Vec<String>, C
 }
 
 impl Ours {
-    pub(super) fn knows(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
     /// The names that may have something of ours.
     pub(super) fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }
 
-    /// The session comes to this name, which these have already.
-    pub(super) fn begin(&mut self, name: &str, before: impl IntoIterator<Item = String>) {
-        self.0.entry(name.to_owned()).or_default().before.extend(before);
-    }
-
-    /// A version is going to be deployed.
-    pub(super) fn asked_for(&mut self, name: &str, version: &str) {
-        let known = self.0.entry(name.to_owned()).or_default();
+    /// A version was going to be deployed; `before` are those who had the name when the session came to it.
+    pub(super) fn asked_for(&mut self, name: &str, version: &str, before: &[String]) {
+        let known = self.0.entry(name.to_owned()).or_insert_with(|| Known {
+            before: before.iter().cloned().collect(),
+            ..Known::default()
+        });
         known.versions.insert(version.to_owned());
     }
 
@@ -86,6 +81,11 @@ impl Ours {
         client: &Client,
         name: &str,
     ) -> Result<Vec<String>, CliError> {
+        // Where nobody answers nothing is found, which must not be taken for nothing being there.
+        if !round_trip(client.nats(), ROUND_TRIP_BOUND).await {
+            let message = format!("NATS does not answer, so {name} was not removed");
+            return Err(CliError::new(Kind::NatsUnreachable, message));
+        }
         let fleet = client.fleet().await?;
         let found = client.copies(&fleet, name).await?;
         let mut here: Vec<WorkloadSummary> = found.here;
@@ -116,8 +116,7 @@ mod tests {
     #[test]
     fn only_what_the_session_started_is_ours() {
         let mut ours = Ours::default();
-        ours.begin("echo", ["old".to_owned()]);
-        ours.asked_for("echo", "v1");
+        ours.asked_for("echo", "v1", &["old".to_owned()]);
         ours.started("echo", "new");
         assert!(ours.has(&workload("echo", "new", "v1")));
         assert!(ours.has(&workload("echo", "half-way", "v1")), "a copy that nobody told of");

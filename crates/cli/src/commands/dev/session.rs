@@ -200,10 +200,7 @@ impl Session {
     fn take_in(&mut self, attempt: &Attempt) {
         self.setup.watch.turn_to(attempt.files.clone());
         if let Some((name, version)) = &attempt.asked_for {
-            if !self.ours.knows(name) {
-                self.ours.begin(name, attempt.before.iter().cloned());
-            }
-            self.ours.asked_for(name, version);
+            self.ours.asked_for(name, version, &attempt.before);
         }
     }
 
@@ -296,17 +293,17 @@ impl Session {
     async fn end(mut self) -> Result<(), CliError> {
         self.feeds.observe_nothing();
         self.setup.flow.ask("", None);
-        let names = self.ours.names().join(" ");
         let Self { setup, deploying, mut ours, .. } = self;
         let Setup { client, mut flow, mut terminal, mut signals, .. } = setup;
         let removing = async {
-            if let Some(deploying) = deploying
-                && let Some((name, version)) = deploying.await.asked_for
-            {
-                ours.asked_for(&name, &version);
+            if let Some(deploying) = deploying {
+                let Attempt { asked_for, before, .. } = deploying.await;
+                asked_for.iter().for_each(|(name, version)| ours.asked_for(name, version, &before));
             }
             for name in ours.names() {
-                let ids = ours.remove(&client, &name).await?;
+                let removed = ours.remove(&client, &name).await;
+                let hint = format!("nex stop {name}");
+                let ids = removed.map_err(|error| CliError { hint: Some(hint), ..error })?;
                 // What runs no more was told of when it ended.
                 if !ids.is_empty() {
                     flow.show(&Happening::Removed { name, ids });
@@ -320,14 +317,11 @@ impl Session {
                 () = until_quit(terminal.as_mut()) => {}
             }
         };
-        let removed = tokio::select! {
+        tokio::select! {
             removed = removing => removed,
-            () = told_again => Err(CliError::other("ended before it was removed")),
-        };
-        removed.map_err(|error: CliError| match names.is_empty() {
-            true => error,
-            false => CliError { hint: None, ..error }.hint(format!("nex stop {names}")),
-        })
+            () = told_again => Err(CliError::other("ended before what it deployed was removed")
+                .hint("see what runs: nex ls")),
+        }
     }
 }
 
