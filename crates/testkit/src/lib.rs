@@ -26,6 +26,7 @@
 )]
 
 mod binaries;
+mod compiled;
 mod eventually;
 mod failure;
 mod family;

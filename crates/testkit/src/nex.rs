@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use crate::failure::OrPanic;
 use crate::{
-    Entry, Failure, Family, NatsServer, Process, Terminal, find_nats_server, nex_binary, poll,
+    Entry, Failure, Family, NatsServer, Process, Terminal, compiled, find_nats_server, nex_binary,
+    poll,
 };
 
 const UP: Duration = Duration::from_secs(60);
@@ -72,6 +73,7 @@ pub struct NexOptions {
     state: Option<PathBuf>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    compiles: bool,
 }
 
 impl NexOptions {
@@ -100,6 +102,13 @@ impl NexOptions {
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The first start compiles the engine, as a user's does; else it has what an earlier node of this process compiled.
+    #[must_use]
+    pub fn compiles(mut self) -> Self {
+        self.compiles = true;
         self
     }
 
@@ -176,7 +185,14 @@ impl Nex {
 
     fn at(server_url: Option<String>) -> NexOptions {
         let (arguments, environment) = (Vec::new(), Vec::new());
-        NexOptions { binary: None, server_url, state: None, arguments, environment }
+        NexOptions {
+            binary: None,
+            server_url,
+            state: None,
+            arguments,
+            environment,
+            compiles: false,
+        }
     }
 
     /// Runs a command to its end; whatever its exit code is.
@@ -384,11 +400,18 @@ impl Nex {
         }
         command.args(&self.options.arguments);
         command.env(MARK, self.folder.path());
+        // A state directory of the test's own choice is its affair.
+        let hands_on = self.options.state.is_none() && !self.options.compiles;
+        if hands_on {
+            let cannot = |error| Failure::new(format!("cannot write compiled code: {error}"));
+            compiled::hand_on(&self.state).map_err(cannot)?;
+        }
         let mut node = Process::spawn(command)?;
         self.family.adopt(node.id());
         let ready = node.line(UP, |line| line.trim_start().starts_with("ready")).await;
         self.family.alive();
         ready?;
+        compiled::keep(&self.state);
         self.node = Some(node);
         Ok(())
     }

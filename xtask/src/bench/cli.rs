@@ -89,7 +89,7 @@ fn millis(mut command: Command) -> anyhow::Result<f64> {
 /// `nex up` with a server of its own: once with nothing there, then again and again with what that left.
 async fn starts(binary: &Path, n_starts: usize) -> anyhow::Result<Vec<Row>> {
     progress("first start");
-    let mut nex = Nex::managed().binary(binary.to_owned()).down();
+    let mut nex = Nex::managed().binary(binary.to_owned()).compiles().down();
     let first = start(&mut nex).await;
     nex.try_terminate().await?;
     let mut again = Vec::new();
