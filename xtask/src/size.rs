@@ -118,7 +118,7 @@ impl fmt::Display for Crates {
 fn owner(symbol: &str) -> &str {
     let named = match (symbol.strip_prefix("_R"), symbol.strip_prefix("_ZN")) {
         (Some(rest), _) => crate_roots(rest),
-        (None, Some(rest)) => identifier(rest).into_iter().collect(),
+        (None, Some(rest)) => path_heads(rest),
         (None, None) => Vec::new(),
     };
     let own = named.iter().find(|name| !STANDARD.contains(name));
@@ -132,18 +132,34 @@ fn crate_roots(mangled: &str) -> Vec<&str> {
         let hash = rest.strip_prefix('s')?;
         let (hash, name) = hash.split_once('_')?;
         let is_hash = hash.chars().all(|c| c.is_ascii_alphanumeric());
-        identifier(name).filter(|_| is_hash)
+        let (length, name) = number(name)?;
+        let name = name.strip_prefix('_').unwrap_or(name).get(..length)?;
+        (is_hash && !name.is_empty()).then_some(name)
     });
     roots.collect()
 }
 
-/// A length, and as many bytes.
-fn identifier(text: &str) -> Option<&str> {
+/// Of the older mangling: names with their lengths, in which `$LT$` and others stand for marks and `..` for `::`.
+fn path_heads(mut mangled: &str) -> Vec<&str> {
+    let mut heads = Vec::new();
+    while let Some((length, rest)) = number(mangled) {
+        let (Some(name), Some(behind)) = (rest.get(..length), rest.get(length..)) else { break };
+        if heads.is_empty() && !name.contains('$') {
+            heads.push(name);
+        }
+        let paths = name.split('$').filter_map(|part| part.split_once(".."));
+        heads.extend(paths.map(|(head, _)| head.trim_start_matches('_')));
+        mangled = behind;
+    }
+    // What follows a closing mark has no head.
+    heads.retain(|head| !head.is_empty());
+    heads
+}
+
+/// The number that a text begins with, and what follows.
+fn number(text: &str) -> Option<(usize, &str)> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let length: usize = text.get(..digits)?.parse().ok()?;
-    let rest = text.get(digits..)?;
-    let name = rest.strip_prefix('_').unwrap_or(rest).get(..length)?;
-    (!name.is_empty()).then_some(name)
+    Some((text.get(..digits)?.parse().ok()?, text.get(digits..)?))
 }
 
 /// Bytes as a person reads them.
@@ -167,6 +183,11 @@ mod tests {
             "jsonschema"
         );
         assert_eq!(owner("_ZN4core3ptr13drop_in_place17h0123456789abcdefE"), "core");
+        let drops = "_ZN4core3ptr38drop_in_place$LT$jsonschema..Error$GT$17h0123456789abcdefE";
+        assert_eq!(owner(drops), "jsonschema");
+        let shows =
+            "_ZN49_$LT$$RF$T$u20$as$u20$oxc_ast..ast..Statement$GT$3fmt17h0123456789abcdefE";
+        assert_eq!(owner(shows), "oxc_ast");
         assert_eq!(owner("ring_core_0_17_14__ecp_nistz256_mul_mont"), NOT_RUST);
     }
 
