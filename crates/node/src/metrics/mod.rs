@@ -22,7 +22,9 @@ use futures::StreamExt;
 use nex_api::subject;
 use nex_bus::{Client, Message, ROUND_TRIP_BOUND, Subscriber, is_connected, round_trip};
 use nex_sandbox::OnFailure;
-use nex_telemetry::metrics::{Endpoint, Outcome, Pusher, label, serve};
+use nex_telemetry::metrics::{
+    Endpoint, Format, Outcome, Pusher, Resource, Snapshot, label, message, serve, text,
+};
 use nex_telemetry::{OtlpSettings, otlp};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -268,6 +270,21 @@ async fn push(
     if tokio::time::timeout(LAST_BOUND, pusher.push(&now)).await.is_err() {
         tracing::debug!("the last metrics were not taken in time");
     }
+}
+
+/// Counts messages of a workload `w`, and tells what came of them; for fuzzers.
+pub(crate) fn count_all<'m>(payloads: impl Iterator<Item = &'m [u8]>) {
+    let mut totals = Totals::default();
+    let name =
+        || Name { namespace: label("a"), name: label("n"), workload_type: label("javascript") };
+    for reading in payloads.filter_map(|payload| Reading::parse(payload, "w")) {
+        totals.take("w", reading, SystemTime::UNIX_EPOCH, || Some(name()));
+    }
+    let resource = Resource { instance_id: String::new(), version: String::new() };
+    let families = snapshot::of_workloads(&totals);
+    let snapshot = Snapshot { resource, time: SystemTime::UNIX_EPOCH, families };
+    let _message = message(&snapshot);
+    let _text = text(snapshot, Format::OpenMetrics);
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(super) fn snapshot(shared: &Shared, collected: &Collected) -> Snapshot {
     Snapshot { resource: Resource { instance_id, version }, time: SystemTime::now(), families }
 }
 
-fn of_workloads(totals: &Totals) -> Vec<Family> {
+pub(super) fn of_workloads(totals: &Totals) -> Vec<Family> {
     let mut table = Table::default();
     let usage = totals.usage();
     for (series, total) in totals.all() {
