@@ -246,8 +246,15 @@ async fn what_cannot_work_is_refused_at_once() {
     let says = format!("metrics cannot be offered at {address}");
     assert!(refused.stderr.contains(&says), "{refused}");
     assert!(refused.stderr.contains("--metrics 127.0.0.1:0"), "{refused}");
-    let shown = nex.ok(&["config", "--json"]).await.text();
-    assert!(shown.contains("NEX_METRICS"), "{shown}");
+    let file = json!({"metrics": "127.0.0.1:7", "otlp": "http://me:hunter2@collector:4318"});
+    std::fs::write(nex.work_dir().join("m.json"), file.to_string()).unwrap();
+    let shown = nex.ok(&["config", "--json", "--config", "m.json"]).await.json();
+    let value = |key: &str| {
+        let settings = shown["settings"].as_array().unwrap();
+        settings.iter().find(|setting| setting["key"] == key).unwrap()["value"].clone()
+    };
+    assert_eq!(value("metrics"), "127.0.0.1:7");
+    assert_eq!(value("otlp"), "http://collector:4318");
 }
 
 #[tokio::test]
