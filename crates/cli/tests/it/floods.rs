@@ -3,7 +3,8 @@
 //! 1. Each request that asks for a reply gets one. Good requests on subjects that are not flooded get theirs as ever;
 //!    on a flooded one some are told that the node is busy.
 //! 2. Afterwards everything is as fast as before, and no nexlet was called sick meanwhile.
-//! 3. More auctions than a node remembers bids: the newest bids are good, the node's memory is bounded.
+//! 3. Of calls on one function, each is answered, most of them 429: its nexlet loses none.
+//! 4. More auctions than a node remembers bids: the newest bids are good, the node's memory is bounded.
 
 use std::time::{Duration, Instant};
 
@@ -132,5 +133,46 @@ async fn more_auctions_than_bids_leave_the_newest() {
     let deployed = world.deploy("echo.js", ECHO, "js.echo").await;
     assert_eq!(deployed.code, 0);
     assert_eq!(text(&world.list().await[0], "/name"), "echo");
+    world.finish().await;
+}
+
+/// More than the library keeps for a reader that does not keep up.
+const CALLS: usize = 200_000;
+
+#[tokio::test]
+async fn every_call_of_a_flood_on_one_function_is_answered() {
+    let world = World::up().await;
+    let source = "export default async () => { await scheduler.wait(200); return 'done' }";
+    let limits = json!({ "concurrency": 1, "queue": 0, "timeout": "10s" });
+    let more = json!({ "triggers": ["flooded"], "limits": limits });
+    drop(world.start("flooded", source, more).await.exits(0));
+    // What this side does not keep would look like an answer that was never given.
+    let options = async_nats::ConnectOptions::new().subscription_capacity(CALLS);
+    let client = options.connect(world.server.url()).await.unwrap();
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await.unwrap();
+    let calling = async {
+        for _ in 0..CALLS {
+            client.publish_with_reply("flooded", inbox.clone(), "x".into()).await.unwrap();
+        }
+    };
+    let counting = async {
+        let (mut n_refused, mut n_done) = (0, 0);
+        while n_refused + n_done < CALLS {
+            let answer = tokio::time::timeout(Duration::from_secs(30), answers.next()).await;
+            let Ok(Some(answer)) = answer else { break };
+            match header(&answer, "Nats-Service-Error-Code").as_deref() {
+                Some("429") => n_refused += 1,
+                None if answer.payload == "done" => n_done += 1,
+                _ => panic!("{answer:?}"),
+            }
+        }
+        (n_refused, n_done)
+    };
+    let ((), (n_refused, n_done)) = tokio::join!(calling, counting);
+    assert_eq!(n_refused + n_done, CALLS, "{n_refused} refused, {n_done} done");
+    assert!(n_done > 0);
+    drop((answers, client));
+    world.nex.ok(&["stop", "flooded"]).await;
     world.finish().await;
 }
