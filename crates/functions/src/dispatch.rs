@@ -31,6 +31,7 @@ use crate::admission::{Entered, Gate};
 use crate::call_trace::{self, CallTraces};
 use crate::guest_log::FeedLog;
 use crate::limits::Limits;
+use crate::refused::Refused;
 use crate::reply::{Answer, Caller, Failure, Responder};
 use crate::runtime::{Call, CallError, Guest, GuestLog, Level, Reply, Stimulus};
 use crate::stats::Stats;
@@ -40,6 +41,9 @@ use crate::turns::Party;
 const OVERTIME: Duration = Duration::from_millis(100);
 /// How long calls that were cut off at the drain deadline may take to be answered.
 const CUT_OFF: Duration = Duration::from_secs(1);
+
+/// The status of [`Failure::QueueFull`].
+const QUEUE_FULL: u16 = 429;
 
 /// What a dispatcher is made of.
 #[derive(Debug)]
@@ -111,18 +115,19 @@ impl Dispatcher {
         }
     }
 
-    /// Takes messages in, and leaves `messages` empty: each runs, waits, or is answered 429 here and now.
-    pub(crate) async fn deliver(self: &Arc<Self>, messages: &mut Vec<Message>) {
+    /// Takes messages in, and leaves `messages` empty: each runs, waits, or is refused; who waits for an answer
+    /// then stands in `refused`, to be told by [`Self::tell_refused`].
+    pub(crate) fn deliver(self: &Arc<Self>, messages: &mut Vec<Message>, refused: &mut Refused) {
         let received = Instant::now();
         self.stats.received(messages.len(), messages.iter().map(|m| m.payload.len()).sum());
-        let (mut to_run, mut refused) = (Vec::new(), Vec::new());
+        let (mut to_run, mut full) = (Vec::new(), Vec::new());
         {
             let mut gate = self.gate();
             for message in messages.drain(..) {
                 match gate.enter(Job { message, from: From::Caller { received } }) {
                     Entered::Run(job) => to_run.push(job),
                     Entered::Waits => {}
-                    Entered::Full(job) => refused.push(job),
+                    Entered::Full(job) => full.push(job.message),
                 }
             }
         }
@@ -130,7 +135,26 @@ impl Dispatcher {
             to_run.reverse();
             spawn_batch(self, Batch { jobs: to_run, ..Batch::default() });
         }
-        self.refuse(refused).await;
+        for message in full {
+            self.stats.ended();
+            self.stats.failed(QUEUE_FULL);
+            if let Caller::Waits(to) = self.caller(&message) {
+                refused.push(&to);
+            }
+        }
+    }
+
+    /// Tells one caller that there was no room. May be dropped at any moment; the caller then stays the first.
+    pub(crate) async fn tell_refused(&self, refused: &mut Refused) {
+        let Some(caller) = refused.first() else { return };
+        let n_waiting = self.gate().n_waiting();
+        let retry_after_secs = retry_after(&self.limits, n_waiting, self.stats.ran_on_average());
+        let failure = Failure::QueueFull { n_waiting, retry_after_secs };
+        let answer = self.responder.failure(caller, &failure, &Id::random());
+        let n_bytes = answer.n_bytes();
+        self.responder.send(answer).await;
+        self.stats.sent(n_bytes);
+        refused.pop();
     }
 
     /// Runs the call of a source that keeps its messages, when there is a place. The message's reply
@@ -179,18 +203,6 @@ impl Dispatcher {
 
     pub(crate) fn release_idle(&self) {
         self.guest.release_idle();
-    }
-
-    /// The reader of a flood is here most of the time: what this costs is how soon it falls behind.
-    async fn refuse(&self, jobs: Vec<Job>) {
-        if jobs.is_empty() {
-            return;
-        }
-        let n_waiting = self.gate().n_waiting();
-        let retry_after_secs = retry_after(&self.limits, n_waiting, self.stats.ran_on_average());
-        for job in jobs {
-            self.end_with(job, Failure::QueueFull { n_waiting, retry_after_secs }).await;
-        }
     }
 
     /// Ends a call that did not run.

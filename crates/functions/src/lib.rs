@@ -20,6 +20,7 @@ mod guest_log;
 mod limits;
 mod nexlet;
 mod owner;
+mod refused;
 mod reply;
 mod request;
 mod start;

@@ -1,6 +1,7 @@
 //! Subject triggers: subscribing, reading, and unsubscribing without losing a message.
 //!
-//! Owns: the subscription and its reader. Never: awaits work; it enqueues or answers 429.
+//! Owns: the subscription and its reader. Never: awaits work, nor its own answers while there is something to
+//! read: it enqueues or refuses, and whoever is refused is told 429 as soon as nothing waits to be read.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,10 +14,13 @@ use nex_nexlet::StartFailure;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
+use crate::refused::Refused;
 use crate::trigger::SubjectTrigger;
 
 /// How long the end waits for what the server sent before it read the unsubscription.
 const LAST_MESSAGES: Duration = Duration::from_millis(500);
+/// How long it takes at most to tell those that were refused at the end.
+const LAST_REFUSALS: Duration = Duration::from_secs(5);
 /// Messages that are handed on together.
 const LARGEST_BATCH: usize = 64;
 /// A bound on further messages that a server cannot read (it takes nine digits) and therefore takes
@@ -48,19 +52,17 @@ pub(crate) async fn read(
     dispatcher: Arc<Dispatcher>,
     stop: CancellationToken,
 ) {
-    let mut batch = Vec::new();
+    let mut reader = Reader { dispatcher, batch: Vec::new(), refused: Refused::default() };
     let mut stopped = pin!(stop.cancelled());
     // Also looked at after each batch, since a flood would keep the first branch ready for ever.
     while !stop.is_cancelled() {
         tokio::select! {
             biased;
             message = subscriber.next() => match message {
-                Some(message) => {
-                    gather(message, &mut subscriber, &mut batch);
-                    dispatcher.deliver(&mut batch).await;
-                }
+                Some(message) => reader.take(message, &mut subscriber).await,
                 None => return,
             },
+            () = reader.tell(), if reader.owes() => {}
             () = &mut stopped => break,
         }
     }
@@ -73,17 +75,49 @@ pub(crate) async fn read(
             biased;
             _crossed = &mut last => break,
             message = subscriber.next() => match message {
-                Some(message) => {
-                    gather(message, &mut subscriber, &mut batch);
-                    dispatcher.deliver(&mut batch).await;
-                }
+                Some(message) => reader.take(message, &mut subscriber).await,
                 None => return,
             },
+            () = reader.tell(), if reader.owes() => {}
         }
     }
     while let Some(message) = ready(&mut subscriber) {
-        gather(message, &mut subscriber, &mut batch);
-        dispatcher.deliver(&mut batch).await;
+        reader.take(message, &mut subscriber).await;
+    }
+    let telling = async {
+        while reader.owes() {
+            reader.tell().await;
+        }
+    };
+    if tokio::time::timeout(LAST_REFUSALS, telling).await.is_err() {
+        tracing::warn!("callers that were refused are left unanswered");
+    }
+}
+
+/// What was read and is not settled.
+struct Reader {
+    dispatcher: Arc<Dispatcher>,
+    batch: Vec<Message>,
+    refused: Refused,
+}
+
+impl Reader {
+    /// Hands a message on, with what is there already.
+    async fn take(&mut self, message: Message, subscriber: &mut Subscriber) {
+        gather(message, subscriber, &mut self.batch);
+        self.dispatcher.deliver(&mut self.batch, &mut self.refused);
+        while self.refused.is_full() {
+            self.tell().await;
+        }
+    }
+
+    /// Whether somebody waits to be told that there was no room.
+    fn owes(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    async fn tell(&mut self) {
+        self.dispatcher.tell_refused(&mut self.refused).await;
     }
 }
 
