@@ -42,9 +42,6 @@ const OVERTIME: Duration = Duration::from_millis(100);
 /// How long calls that were cut off at the drain deadline may take to be answered.
 const CUT_OFF: Duration = Duration::from_secs(1);
 
-/// The status of [`Failure::QueueFull`].
-const QUEUE_FULL: u16 = 429;
-
 /// What a dispatcher is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -135,9 +132,13 @@ impl Dispatcher {
             to_run.reverse();
             spawn_batch(self, Batch { jobs: to_run, ..Batch::default() });
         }
+        if full.is_empty() {
+            return;
+        }
+        let failure = self.queue_full();
         for message in full {
             self.stats.ended();
-            self.stats.failed(QUEUE_FULL);
+            self.stats.failed(failure.status());
             if let Caller::Waits(to) = self.caller(&message) {
                 refused.push(&to);
             }
@@ -147,14 +148,17 @@ impl Dispatcher {
     /// Tells one caller that there was no room. May be dropped at any moment; the caller then stays the first.
     pub(crate) async fn tell_refused(&self, refused: &mut Refused) {
         let Some(caller) = refused.first() else { return };
-        let n_waiting = self.gate().n_waiting();
-        let retry_after_secs = retry_after(&self.limits, n_waiting, self.stats.ran_on_average());
-        let failure = Failure::QueueFull { n_waiting, retry_after_secs };
-        let answer = self.responder.failure(caller, &failure, &Id::random());
+        let answer = self.responder.failure(caller, &self.queue_full(), &Id::random());
         let n_bytes = answer.n_bytes();
         self.responder.send(answer).await;
         self.stats.sent(n_bytes);
         refused.pop();
+    }
+
+    fn queue_full(&self) -> Failure {
+        let n_waiting = self.gate().n_waiting();
+        let retry_after_secs = retry_after(&self.limits, n_waiting, self.stats.ran_on_average());
+        Failure::QueueFull { n_waiting, retry_after_secs }
     }
 
     /// Runs the call of a source that keeps its messages, when there is a place. The message's reply
