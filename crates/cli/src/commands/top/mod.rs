@@ -53,11 +53,15 @@ const SHUTDOWN: Duration = Duration::from_millis(500);
 const SHORTEST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Watch nodes and workloads on a screen that stays up to date.
+/// Watch nodes and workloads on a screen that stays up to date
 ///
-/// Rates and percentiles are those between the last two readings that a workload's nexlet sent, every five
-/// seconds; what is not known is shown as –. `?` tells the keys.
+/// Rates and percentiles are those between the last two readings that a workload's nexlet sent, every
+/// five seconds; what is not known is shown as –. Press ? for the keys.
+///
+///   nex top
+///   nex top -A --interval 2s     all namespaces, drawn anew every two seconds
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct TopArgs {
     /// In all namespaces that one may see
     #[arg(short = 'A', long)]
