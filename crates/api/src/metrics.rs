@@ -66,6 +66,14 @@ pub struct FunctionMetrics {
     pub refused_replies: u64,
 }
 
+impl FunctionMetrics {
+    /// Failed calls of whatever status.
+    #[must_use]
+    pub fn n_errors(&self) -> u64 {
+        self.errors.values().fold(0, |all, n| all.saturating_add(*n))
+    }
+}
+
 /// What a native program uses.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

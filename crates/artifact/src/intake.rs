@@ -54,8 +54,11 @@ impl AsyncWrite for Intake {
     }
 }
 
-/// Hashes a file; blocks on the disk.
-pub(crate) fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
+/// Hashes a file, which is never in memory as a whole; returns its size too. Blocks on the disk.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
     let mut file = File::open(path)?;
     let (mut hasher, mut size) = (Sha256::new(), 0);
     let mut buffer = vec![0; 128 * 1024];

@@ -32,6 +32,7 @@ pub use detect::{Detected, Kind, Refusal, detect, detect_file};
 pub use elf::{ElfFacts, ElfRefusal, check_static, check_static_file};
 pub use error::FetchError;
 pub use image::{Image, Version};
+pub use intake::hash_file;
 pub use options::Options;
 pub use prune::{KEPT_PER_NAME, prune};
 pub use reference::Reference;

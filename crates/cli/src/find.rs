@@ -12,7 +12,7 @@ use nex_types::Namespace;
 use crate::error::{CliError, Kind};
 
 /// A hint is not worth a wait.
-const ELSEWHERE_BOUND: Duration = Duration::from_millis(300);
+pub(crate) const ELSEWHERE_BOUND: Duration = Duration::from_millis(300);
 
 /// The workloads that `address` means: all copies of a name, or one by id or unique prefix.
 pub(crate) async fn workloads(
@@ -96,6 +96,9 @@ pub(crate) async fn not_found(client: &Client, address: &str, names: &[String]) 
 
 /// Another namespace that has it, as far as one may see them.
 async fn elsewhere(client: &Client, address: &str) -> Option<Namespace> {
+    if client.is_system() {
+        return None;
+    }
     let everything = Client::new(client.nats().clone(), Namespace::parse(Namespace::SYSTEM).ok()?);
     let seen = tokio::time::timeout(ELSEWHERE_BOUND, everything.known_workloads()).await.ok()?;
     let is_meant = |w: &&WorkloadSummary| w.name == address || w.id == address;

@@ -20,6 +20,7 @@ use line::GoLine;
 
 use crate::args::{Command, Globals, LogTarget};
 use crate::error::CliError;
+use crate::ui;
 
 type Place = Box<dyn Layer<Registry> + Send + Sync>;
 
@@ -56,7 +57,7 @@ fn place(globals: &Globals, target: LogTarget, is_daemon: bool) -> Result<Place,
     Ok(match target {
         LogTarget::Std => {
             let layer = layer
-                .with_writer(std::io::stderr)
+                .with_writer(ui::Stderr::default)
                 .with_ansi(log.log_color || std::io::stderr().is_terminal());
             if as_json { layer.json().boxed() } else { layer.boxed() }
         }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::ui;
+
 /// What is over sooner needs no bar.
 const PATIENCE: Duration = Duration::from_millis(500);
 const TEMPLATE: &str = "{msg} {wide_bar} {bytes} of {total_bytes}, {eta} left";
@@ -34,7 +36,9 @@ impl Progress {
 
     /// So many bytes are done.
     pub(crate) fn at(&mut self, done: u64, total: u64) {
-        if self.bar.is_none() && (self.since.elapsed() < PATIENCE || !io::stderr().is_terminal()) {
+        if self.bar.is_none()
+            && (self.since.elapsed() < PATIENCE || !io::stderr().is_terminal() || ui::is_raw())
+        {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {

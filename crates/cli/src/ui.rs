@@ -26,8 +26,34 @@ pub(crate) fn set_raw(is_raw: bool) {
     IS_RAW.store(is_raw, Ordering::SeqCst);
 }
 
+/// Whether it is.
+pub(crate) fn is_raw() -> bool {
+    IS_RAW.load(Ordering::SeqCst)
+}
+
+/// Standard error for who writes whole lines and knows nothing of raw mode.
+#[derive(Debug, Default)]
+pub(crate) struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if is_raw() {
+            // In place of a line that is being typed, which is drawn again with the next happening.
+            let text = String::from_utf8_lossy(bytes).replace('\n', "\r\n");
+            io::stderr().write_all(format!("\r\x1b[K{text}").as_bytes())?;
+        } else {
+            io::stderr().write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 fn end() -> &'static str {
-    if IS_RAW.load(Ordering::SeqCst) { "\r\n" } else { "\n" }
+    if is_raw() { "\r\n" } else { "\n" }
 }
 
 /// Writes one line of data.
@@ -144,7 +170,9 @@ const ROUNDED: TableStyle = TableStyle::new()
 /// Aligned `key: value` lines under a heading.
 pub(crate) fn block(heading: &str, pairs: &[(&str, String)]) {
     line(paint_out(heading, BOLD));
-    let width = pairs.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+    // Keys are strangers' text too: those of a nexlet's metadata.
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| (harmless(key), value)).collect();
+    let width = pairs.iter().map(|(key, _)| key.chars().count()).max().unwrap_or_default();
     for (key, value) in pairs {
         let mut lines = value.lines().map(harmless);
         line(format_args!("  {key:<width$}  {}", lines.next().unwrap_or_default()));

@@ -12,7 +12,6 @@ use nex_bus::{Entry, buckets, snapshot};
 use nex_types::{Digest, Namespace};
 
 use crate::Client;
-use crate::view::summary;
 
 /// Of the whole question; whoever asks has something better to do.
 const BOUND: Duration = Duration::from_secs(5);
@@ -64,7 +63,10 @@ impl Client {
     /// All that the view has of a namespace, also of nodes that ended and may come back.
     async fn listed_in(&self, namespace: &str) -> Option<Vec<WorkloadSummary>> {
         let entries = snapshot(&self.nats, &view::bucket(namespace), ">").await.ok()?;
-        Some(entries.iter().filter_map(summary).collect())
+        // One that cannot be read might name anything.
+        let is_workload =
+            |entry: &&Entry| ["w.", "away."].iter().any(|it| entry.key.starts_with(it));
+        entries.iter().filter(is_workload).map(|entry| nex_api::decode(&entry.value).ok()).collect()
     }
 
     async fn kept_by_nodes(&self) -> Option<Kept> {

@@ -82,7 +82,8 @@ pub(crate) fn end(mut span: Span, scope: &Scope, outcome: Option<&Result<Reply, 
 /// It ends with this failure.
 pub(crate) fn fail(span: &mut Span, failure: &Failure) {
     if span.is_kept() {
-        span.fail(&failure.status().to_string(), &failure.to_string());
+        // What a guest threw is its own text, and may be secret: the code says which page explains it.
+        span.fail(&failure.status().to_string(), &failure.code().to_string());
     }
 }
 

@@ -4,11 +4,16 @@
 //! connection, which reads a burst to its end before it writes. Never: keeps a message, only where its answer goes.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nex_bus::Subject;
 
 /// Some 300,000 callers with inboxes of the usual length; more, and the reader waits until they are told.
 const MOST_BYTES: usize = 32 << 20;
+/// Of all functions of this process together, which share its memory.
+const MOST_BYTES_OF_ALL: usize = 128 << 20;
+/// Bytes that all of them keep now.
+static ALL: AtomicUsize = AtomicUsize::new(0);
 /// What a caller takes beside the bytes of its subject.
 const OVERHEAD: usize = 48;
 
@@ -23,6 +28,7 @@ impl Refused {
     /// Copies the subject: it is a part of what was read, and would keep all of that.
     pub(crate) fn push(&mut self, caller: &Subject) {
         self.n_bytes += size(caller);
+        ALL.fetch_add(size(caller), Ordering::Relaxed);
         self.callers.push_back(Subject::from(caller.as_str().to_owned()));
     }
 
@@ -34,6 +40,7 @@ impl Refused {
     pub(crate) fn pop(&mut self) {
         if let Some(caller) = self.callers.pop_front() {
             self.n_bytes -= size(&caller);
+            ALL.fetch_sub(size(&caller), Ordering::Relaxed);
         }
         if self.callers.is_empty() {
             // What a flood took is given back.
@@ -46,7 +53,14 @@ impl Refused {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.n_bytes > MOST_BYTES
+        let is_crowded = ALL.load(Ordering::Relaxed) > MOST_BYTES_OF_ALL;
+        self.n_bytes > MOST_BYTES || (is_crowded && !self.is_empty())
+    }
+}
+
+impl Drop for Refused {
+    fn drop(&mut self) {
+        ALL.fetch_sub(self.n_bytes, Ordering::Relaxed);
     }
 }
 

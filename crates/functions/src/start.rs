@@ -292,7 +292,12 @@ fn serve(
     for subscriber in sources.subscribers {
         let reader =
             subject::read(subscriber, Arc::clone(&client), Arc::clone(&dispatcher), stop.clone());
-        options.tasks.spawn("function trigger", OnFailure::Log, readers.track_future(reader));
+        let (reader, unsettled) = (readers.track_future(reader), works.token());
+        let reading = async move {
+            reader.await.settle().await;
+            drop(unsettled);
+        };
+        options.tasks.spawn("function trigger", OnFailure::Log, reading);
     }
     let drain = checked.limits.timeout.min(options.drain);
     let owner = Owner { dispatcher, client, shared: Arc::clone(&shared), readers, works, drain };

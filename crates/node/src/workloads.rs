@@ -25,6 +25,8 @@ pub(crate) struct Remembered {
 struct Entry {
     workload: Remembered,
     is_started: bool,
+    /// It ran before this node's process did.
+    is_older: bool,
 }
 
 /// All of them. A std mutex over short sections.
@@ -36,7 +38,9 @@ pub(crate) struct Workloads {
 impl Workloads {
     /// Known, but given to no nexlet again until [`Workloads::started`].
     pub(crate) fn starting(&self, id: &str, workload: Remembered) {
-        self.with(|all| all.insert(id.to_owned(), Entry { workload, is_started: false }));
+        self.with(|all| {
+            all.insert(id.to_owned(), Entry { workload, is_started: false, is_older: false })
+        });
     }
 
     /// It runs; its request, unless it has ended already.
@@ -52,8 +56,17 @@ impl Workloads {
     pub(crate) fn restored(&self, id: &str, request: StartWorkloadRequest) {
         let workload = Remembered { agent_id: String::new(), request };
         self.with(|all| {
-            all.entry(id.to_owned()).or_insert(Entry { workload, is_started: true });
+            all.entry(id.to_owned()).or_insert(Entry {
+                workload,
+                is_started: true,
+                is_older: true,
+            });
         });
+    }
+
+    /// Whether it ran before this node's process did.
+    pub(crate) fn is_older(&self, id: &str) -> bool {
+        self.with(|all| all.get(id).is_some_and(|entry| entry.is_older))
     }
 
     pub(crate) fn forget(&self, id: &str) -> Option<Remembered> {

@@ -135,7 +135,13 @@ async fn own(
     let grace = policy.grace;
     let life = Life::resumed(policy, record.restarts, Instant::now());
     let usage = ProcessMetrics { restarts: record.restarts.into(), ..ProcessMetrics::default() };
-    let seen = watch::Sender::new(Seen { phase: life.phase(), facts, usage, ended: None });
+    let seen = watch::Sender::new(Seen {
+        phase: life.phase(),
+        facts,
+        usage,
+        is_metered: false,
+        ended: None,
+    });
     let mut owner = Owner {
         id: id.to_string(),
         folder,
@@ -354,6 +360,7 @@ impl Owner {
             Run::begin(folder, self.id.clone(), answered.link.ok_or(0), self.logs.clone()).await,
         );
         self.show_run(answered.pid, &answered.walls);
+        self.seen.send_modify(|seen| seen.is_metered = true);
         Ok(())
     }
 
@@ -556,13 +563,16 @@ impl Owner {
     /// A zero is what a shim says of what nobody counts: nothing that runs has no process and no memory.
     fn show_usage(&self, memory: u64, cpu: u64, pids: u64) {
         let known = |n: u64| (n > 0).then_some(n);
-        let cpu_seconds = Duration::from_micros(cpu).as_secs_f64();
+        let counted = Duration::from_micros(cpu).as_secs_f64();
         self.seen.send_modify(|seen| {
+            // What was added up from /proc may lack a process that just ended; time that was used stays used.
+            let cpu_seconds = seen.usage.cpu_seconds.max(counted);
             seen.usage.cpu_seconds = cpu_seconds;
+            seen.is_metered = true;
             (seen.usage.memory_bytes, seen.usage.processes) = (known(memory), known(pids));
             let facts = [
                 ("memory", known(memory).map(|bytes| bytes.to_string())),
-                ("cpu_seconds", known(cpu).map(|_| format!("{cpu_seconds:.1}"))),
+                ("cpu_seconds", (cpu_seconds > 0.0).then(|| format!("{cpu_seconds:.1}"))),
                 ("pids", known(pids).map(|n| n.to_string())),
             ];
             for (name, value) in facts {
@@ -578,8 +588,10 @@ impl Owner {
     fn show_last_usage(&self, end: Option<&End>) {
         self.seen.send_modify(|seen| {
             if let Some(cpu) = end.and_then(|end| end.cpu) {
-                seen.usage.cpu_seconds = Duration::from_micros(cpu).as_secs_f64();
+                let last = Duration::from_micros(cpu).as_secs_f64();
+                seen.usage.cpu_seconds = seen.usage.cpu_seconds.max(last);
             }
+            seen.is_metered = true;
             (seen.usage.memory_bytes, seen.usage.processes) = (Some(0), Some(0));
         });
     }

@@ -38,6 +38,8 @@ pub(crate) struct Seen {
     pub(crate) facts: BTreeMap<String, String>,
     /// Stays as it was when the program ends.
     pub(crate) usage: ProcessMetrics,
+    /// Its usage is known: of a program that ran before, not before its shim was asked.
+    pub(crate) is_metered: bool,
     /// Set at last.
     pub(crate) ended: Option<Ended>,
 }
@@ -75,7 +77,8 @@ impl Workload for NativeWorkload {
     }
 
     fn metrics(&self) -> Option<Metrics> {
-        Some(Metrics { function: None, process: Some(self.seen.borrow().usage.clone()) })
+        let seen = self.seen.borrow();
+        seen.is_metered.then(|| Metrics { function: None, process: Some(seen.usage.clone()) })
     }
 
     fn port(&self) -> Option<u16> {

@@ -142,20 +142,23 @@ fn parse_base(endpoint: &str) -> Result<String, Error> {
     if !is_http && endpoint.contains('@') {
         return Err(Error::Credentials);
     }
-    let url = parsed.map_err(|error| Error::NotUrl {
-        endpoint: endpoint.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let url = parsed
+        .map_err(|error| Error::NotUrl { endpoint: shown(endpoint), reason: error.to_string() })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::Credentials);
     }
     if !is_http {
-        return Err(Error::Scheme(endpoint.to_owned()));
+        return Err(Error::Scheme(shown(endpoint)));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(Error::NotBase(endpoint.to_owned()));
+        return Err(Error::NotBase(shown(endpoint)));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// What stands behind `?` or `#` may be a token; it is repeated in no message.
+fn shown(endpoint: &str) -> String {
+    endpoint.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 fn parse_headers(text: &str) -> Result<HeaderMap, Error> {

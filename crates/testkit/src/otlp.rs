@@ -172,10 +172,13 @@ impl OtlpReceiver {
     /// Listens again on the same port.
     ///
     /// # Panics
-    /// When somebody else has taken it.
+    /// When somebody else has taken it for longer than a test's own connection takes.
     pub async fn start_again(&mut self) {
         self.stop().await;
-        let listener = TcpListener::bind(self.address).await.expect("the port is still free");
+        let listener = eventually("the port is free", Duration::from_secs(10), async || {
+            TcpListener::bind(self.address).await
+        })
+        .await;
         self.serving = Some(tokio::spawn(serve(listener, Arc::clone(&self.shared))));
     }
 

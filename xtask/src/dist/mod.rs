@@ -3,7 +3,7 @@
 //! Owns: the archive's name, the order of work, and what is told about the binary. Never: uploads anything, or
 //! packs what the tree's own version does not fit.
 //!
-//! The same commit gives the same bytes: entries are sorted, belong to nobody, and have the commit's time
+//! The same commit is meant to give the same bytes: entries are sorted, belong to nobody, and have the commit's time
 //! (`SOURCE_DATE_EPOCH`, if it is set); the build names no folder of the machine.
 
 mod archive;

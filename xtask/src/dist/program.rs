@@ -3,6 +3,7 @@
 //! Owns: asking it, and looking into its bytes. Never: changes them.
 
 use std::fmt::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,7 +44,8 @@ impl Program {
     /// What a command prints, in an empty environment.
     pub(super) fn ask(&self, arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
         let mut command = Command::new(&self.path);
-        let output = command.args(arguments).env_clear().output();
+        // By its name alone, so that a script which repeats it finds the program on PATH.
+        let output = command.arg0("nex").args(arguments).env_clear().output();
         let output = output.with_context(|| format!("cannot run {}", self.path.display()))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -69,6 +69,11 @@ fn the_archive_is_nobody_s_sorted_and_has_its_checksum_beside_it() {
 async fn a_newcomer_needs_nothing_but_the_archive_and_a_nats_server() {
     let folder = tempfile::tempdir().unwrap();
     let unpacked = unpacked(&packed(folder.path()).archive, folder.path());
+    for file in ["nex.bash", "nex.fish", "_nex"] {
+        let script = std::fs::read_to_string(unpacked.join("completions").join(file)).unwrap();
+        let built = nex_binary().unwrap();
+        assert!(!script.contains(built.to_str().unwrap()), "{file} names this machine's: {script}");
+    }
     let programs = folder.path().join("programs");
     std::fs::create_dir(&programs).unwrap();
     let nats_server = find_nats_server(|_| {}).unwrap();

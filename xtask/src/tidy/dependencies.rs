@@ -67,8 +67,6 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("nix", &["sandbox", "testkit", "xtask"]),
     ("nkeys", &["bus", "node", "cli (dev)"]),
     ("oci-client", &["artifact"]),
-    ("opentelemetry", &["telemetry"]),
-    ("opentelemetry-otlp", &["telemetry"]),
     ("opentelemetry-proto", &["telemetry", "testkit"]),
     ("opentelemetry_sdk", &["telemetry"]),
     ("prometheus-client", &["telemetry"]),

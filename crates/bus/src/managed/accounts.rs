@@ -82,9 +82,13 @@ impl Accounts {
         context(directory).is_file()
     }
 
-    /// Removes it.
+    /// Removes it, and its folder unless somebody keeps contexts of their own there.
     pub(super) fn remove_context(directory: &Path) -> io::Result<()> {
-        fs::remove_dir_all(directory.join("context"))
+        fs::remove_file(context(directory))?;
+        match fs::remove_dir(directory.join("context")) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            done => done,
+        }
     }
 
     /// Their part of the server's configuration. Who has no credentials is in APP, under a key that

@@ -132,7 +132,7 @@ impl ServerProcess {
 #[must_use]
 pub fn has_leftovers(directory: &Path) -> bool {
     let is_left = |name: &str| directory.join(name).exists();
-    ["record.json", "ports", "context"].into_iter().any(is_left)
+    (["record.json", "ports"].into_iter().any(is_left) || Accounts::has_context(directory))
         && Record::of_running(directory).is_none()
 }
 

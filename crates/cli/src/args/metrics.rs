@@ -11,6 +11,9 @@ use nex_node::MetricsExport;
 use super::OtlpArgs;
 use crate::error::CliError;
 
+/// In milliseconds; other programs share the variable, and some send more often.
+const SHORTEST: u64 = 1000;
+
 /// Where and how often.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct MetricsArgs {
@@ -22,7 +25,7 @@ pub(crate) struct MetricsArgs {
         long,
         env = "OTEL_METRIC_EXPORT_INTERVAL",
         value_name = "MILLISECONDS",
-        value_parser = clap::value_parser!(u64).range(1000..=3_600_000),
+        value_parser = clap::value_parser!(u64).range(1..=3_600_000),
         hide_short_help = true
     )]
     otlp_interval: Option<u64>,
@@ -31,7 +34,7 @@ pub(crate) struct MetricsArgs {
 impl MetricsArgs {
     /// What the node is told.
     pub(crate) fn export(&self, otlp: &OtlpArgs) -> Result<MetricsExport, CliError> {
-        let every = Duration::from_millis(self.otlp_interval.unwrap_or(10_000));
+        let every = Duration::from_millis(self.otlp_interval.unwrap_or(10_000).max(SHORTEST));
         let settings = otlp.settings().map_err(|error| {
             let hint = "name a collector's base URL, as: --otlp http://127.0.0.1:4318   and headers in the \
                         variable OTEL_EXPORTER_OTLP_HEADERS, as: name=value,name=value";

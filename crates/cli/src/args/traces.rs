@@ -7,16 +7,23 @@ use clap::Args;
 /// How many.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TraceArgs {
-    /// Part of the traces that begin here which is sent, 0 to 1; of others' what those send [default: 1]
-    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "RATIO", value_parser = ratio)]
+    /// Part of the traces that begin here which is sent, 0 to 1; of others' what those send [default: 1, or
+    /// what OTEL_TRACES_SAMPLER_ARG says]
+    #[arg(long, value_name = "RATIO", value_parser = ratio)]
     trace_sample: Option<f64>,
 }
 
 impl TraceArgs {
     /// Which part of traces is sent.
     pub(crate) fn sample(&self) -> f64 {
-        self.trace_sample.unwrap_or(1.0)
+        self.trace_sample.or_else(of_variable).unwrap_or(1.0)
     }
+}
+
+/// Other programs share the variable, and samplers that Nex has not put other things there: what is no ratio
+/// is passed over.
+fn of_variable() -> Option<f64> {
+    ratio(std::env::var_os("OTEL_TRACES_SAMPLER_ARG")?.to_str()?).ok()
 }
 
 fn ratio(text: &str) -> Result<f64, String> {

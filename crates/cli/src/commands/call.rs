@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::args::Globals;
 use crate::error::{CliError, Kind};
-use crate::{complete, ui};
+use crate::{complete, find, ui};
 
 /// Send one request to a function, by name or subject, and print the reply
 ///
@@ -169,7 +169,8 @@ async fn request(
 
 /// With the name or subject that was probably meant.
 async fn nobody(client: &Client, target: &str, error: CliError) -> CliError {
-    let known = client.known_workloads().await;
+    let known = tokio::time::timeout(find::ELSEWHERE_BOUND, client.known_workloads()).await;
+    let known = known.unwrap_or_default();
     let subjects: Vec<String> = known.iter().flat_map(trigger_subjects).collect();
     let names = known.iter().map(|workload| workload.name.as_str());
     let names = names.chain(subjects.iter().map(String::as_str)).filter(|name| *name != target);

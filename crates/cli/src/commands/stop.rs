@@ -58,14 +58,14 @@ pub(crate) async fn run(globals: Globals, args: StopArgs) -> Result<(), CliError
     let elapsed = start.elapsed().as_millis();
     for workload in &found {
         let name = ui::harmless(&workload.name);
-        ui::line(format_args!("✓ {name} stopped ({}) in {elapsed} ms", workload.id));
+        ui::line(format_args!("✓ {name} stopped ({}) in {elapsed} ms", ui::harmless(&workload.id)));
     }
     for workload in &buried {
         let node = workload.metadata.get(fact::NODE_NAME).map_or("?", String::as_str);
         ui::line(format_args!(
             "✓ {} ({}) is on node {}, which does not answer; it will not bring it back",
             ui::harmless(&workload.name),
-            workload.id,
+            ui::harmless(&workload.id),
             ui::harmless(node)
         ));
     }

@@ -97,7 +97,7 @@ async fn a_stranger_s_name_does_nothing_to_a_shell() {
 async fn without_a_server_nothing_is_offered_and_nothing_is_said() {
     // The first refuses, the second takes the connection and stays silent.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = "127.0.0.1:1".parse().unwrap();
     for address in [gone, silent.local_addr().unwrap()] {
         let nex = Nex::managed().environment("NATS_URL", &format!("nats://{address}")).down();
         assert_eq!(offered(&nex, &["stop", "o"]), Vec::<String>::new());

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use futures::StreamExt;
+use nex_testkit::patience;
 use serde_json::{Value, json};
 
 use crate::guests::ECHO;
@@ -25,7 +26,7 @@ async fn flood(client: &Client, subject: &str, expected: usize) -> usize {
     let counted = async {
         let mut n = 0;
         while n < expected {
-            match tokio::time::timeout(Duration::from_secs(30), replies.next()).await {
+            match tokio::time::timeout(patience(Duration::from_secs(30)), replies.next()).await {
                 Ok(Some(reply)) => {
                     assert!(
                         header(&reply, "Nats-Service-Error-Code").is_some(),
@@ -159,7 +160,8 @@ async fn every_call_of_a_flood_on_one_function_is_answered() {
     let counting = async {
         let (mut n_refused, mut n_done) = (0, 0);
         while n_refused + n_done < CALLS {
-            let answer = tokio::time::timeout(Duration::from_secs(30), answers.next()).await;
+            let answer =
+                tokio::time::timeout(patience(Duration::from_secs(30)), answers.next()).await;
             let Ok(Some(answer)) = answer else { break };
             match header(&answer, "Nats-Service-Error-Code").as_deref() {
                 Some("429") => n_refused += 1,

@@ -85,7 +85,8 @@ async fn a_service_s_use_of_the_machine_is_on_the_feed_also_when_it_was_adopted(
 #[tokio::test]
 async fn a_function_s_calls_are_on_the_feed_and_in_info() {
     let world = World::up().await;
-    let mut feed = feed(&world).await;
+    // What is waited for on one is not passed over on the other.
+    let (mut feed, mut failures) = (feed(&world).await, feed(&world).await);
     drop(world.deploy("echo.js", ECHO, "probe").await.exits(0));
     let failing = "export default () => { throw new Error('no') }";
     drop(world.deploy("failing.js", failing, "fails").await.exits(0));
@@ -103,7 +104,8 @@ async fn a_function_s_calls_are_on_the_feed_and_in_info() {
         let counts = function[histogram]["counts"].as_array().unwrap();
         assert_eq!(counts.iter().filter_map(Value::as_u64).sum::<u64>(), 3, "{histogram}");
     }
-    until(&mut feed, |it| it["name"] == "failing" && it["function"]["errors"]["500"] == 1).await;
+    let has_failed = |it: &Value| it["name"] == "failing" && it["function"]["errors"]["500"] == 1;
+    until(&mut failures, has_failed).await;
 
     let shown = world.nex.ok(&["info", "failing"]).await.text();
     for words in ["1 (0 in flight)", "1 (500: 1)", "p99", "cold starts"] {
@@ -114,6 +116,6 @@ async fn a_function_s_calls_are_on_the_feed_and_in_info() {
     for name in ["echo", "failing"] {
         world.nex.ok(&["stop", name]).await;
     }
-    drop(feed);
+    drop((feed, failures));
     world.finish().await;
 }

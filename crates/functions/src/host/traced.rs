@@ -70,7 +70,7 @@ pub async fn traced<T>(
 ) -> Result<T, HostError> {
     let outcome = work.await;
     if let Err(error) = &outcome {
-        span.fail(error.kind(), &error.to_string());
+        span.fail(error.kind(), "");
     }
     outcome
 }

@@ -45,13 +45,13 @@ pub(crate) async fn subscribe(
 }
 
 /// Hands on what arrives until `stop`, then unsubscribes and hands on the rest. Also returns when
-/// the connection is closed for good.
+/// the connection is closed for good. What it returns may owe answers.
 pub(crate) async fn read(
     mut subscriber: Subscriber,
     client: Arc<Client>,
     dispatcher: Arc<Dispatcher>,
     stop: CancellationToken,
-) {
+) -> Reader {
     let mut reader = Reader { dispatcher, batch: Vec::new(), refused: Refused::default() };
     let mut stopped = pin!(stop.cancelled());
     // Also looked at after each batch, since a flood would keep the first branch ready for ever.
@@ -60,14 +60,14 @@ pub(crate) async fn read(
             biased;
             message = subscriber.next() => match message {
                 Some(message) => reader.take(message, &mut subscriber).await,
-                None => return,
+                None => return reader,
             },
             () = reader.tell(), if reader.owes() => {}
             () = &mut stopped => break,
         }
     }
     if subscriber.unsubscribe_after(UNSUBSCRIBE_AND_KEEP_READING).await.is_err() {
-        return;
+        return reader;
     }
     let mut last = pin!(round_trip(&client, LAST_MESSAGES));
     loop {
@@ -76,7 +76,7 @@ pub(crate) async fn read(
             _crossed = &mut last => break,
             message = subscriber.next() => match message {
                 Some(message) => reader.take(message, &mut subscriber).await,
-                None => return,
+                None => return reader,
             },
             () = reader.tell(), if reader.owes() => {}
         }
@@ -84,18 +84,11 @@ pub(crate) async fn read(
     while let Some(message) = ready(&mut subscriber) {
         reader.take(message, &mut subscriber).await;
     }
-    let telling = async {
-        while reader.owes() {
-            reader.tell().await;
-        }
-    };
-    if tokio::time::timeout(LAST_REFUSALS, telling).await.is_err() {
-        tracing::warn!("callers that were refused are left unanswered");
-    }
+    reader
 }
 
 /// What was read and is not settled.
-struct Reader {
+pub(crate) struct Reader {
     dispatcher: Arc<Dispatcher>,
     batch: Vec<Message>,
     refused: Refused,
@@ -108,6 +101,18 @@ impl Reader {
         self.dispatcher.deliver(&mut self.batch, &mut self.refused);
         while self.refused.is_full() {
             self.tell().await;
+        }
+    }
+
+    /// Tells those that were refused at the end; a part of the drain, since nothing is read any more.
+    pub(crate) async fn settle(mut self) {
+        let telling = async {
+            while self.owes() {
+                self.tell().await;
+            }
+        };
+        if tokio::time::timeout(LAST_REFUSALS, telling).await.is_err() {
+            tracing::warn!("callers that were refused are left unanswered");
         }
     }
 

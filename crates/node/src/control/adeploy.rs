@@ -137,10 +137,13 @@ async fn start(
     let unissued = shared.minter.warning(&request);
     shared.workloads.expect(&id, Remembered { agent_id: agent_id.to_owned(), request });
     let subject = subject::start_workload(&shared.node_id, agent_id, &id);
-    let span = scope.child(Kind::Client, || "STARTWORKLOAD".to_owned());
+    let mut span = scope.child(Kind::Client, || "STARTWORKLOAD".to_owned());
     let traceparent = scope.traceparent_of(&span);
     let asking = nex_bus::traced_request(body.into(), START_BOUND, traceparent.as_deref());
     let asked = shared.client.send_request(subject, asking).await;
+    if asked.as_ref().map_or(true, is_error) {
+        span.fail("refused", "the nexlet refused, or did not answer");
+    }
     drop(span);
     match asked {
         Ok(reply) if is_error(&reply) => {

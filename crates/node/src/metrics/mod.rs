@@ -200,9 +200,11 @@ fn take(shared: &Shared, collected: &Collected, message: &Message) {
     }
     let reading = Reading::parse(&message.payload, id);
     collected.with(|inner| {
-        let name = || name_of(shared, id);
-        let is_taken =
-            reading.is_some_and(|reading| inner.totals.take(id, reading, SystemTime::now(), name));
+        let (now, name) = (SystemTime::now(), || name_of(shared, id));
+        if let Some(reading) = reading.as_ref().filter(|_| shared.workloads.is_older(id)) {
+            inner.totals.begin(id, reading, now, name);
+        }
+        let is_taken = reading.is_some_and(|reading| inner.totals.take(id, reading, now, name));
         inner.dropped_messages += u64::from(!is_taken);
     });
 }

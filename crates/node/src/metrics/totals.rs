@@ -95,6 +95,24 @@ impl Totals {
         self.copies.contains_key(id)
     }
 
+    /// What a workload had counted before this node listened is where it begins; nothing of it is added.
+    pub(crate) fn begin(
+        &mut self,
+        id: &str,
+        reading: &Reading,
+        now: SystemTime,
+        name: impl FnOnce() -> Option<Name>,
+    ) {
+        if self.copies.contains_key(id) || self.copies.len() >= MOST_COPIES {
+            return;
+        }
+        let Some(name) = name() else { return };
+        let series = self.place(name, now);
+        let functions = reading.function.iter().map(|it| (it.clone(), now)).collect();
+        let process = reading.process.clone();
+        self.copies.insert(id.to_owned(), Copy { series, functions, process, is_leaving: false });
+    }
+
     /// Adds what `id` has counted since its last reading; false when there is no room for another.
     /// `name` is asked for when it is new.
     pub(crate) fn take(
@@ -188,7 +206,8 @@ impl Total {
         let total = self.process.get_or_insert_default();
         let (cpu_seconds, restarts) =
             before.map_or((0.0, 0), |before| (before.cpu_seconds, before.restarts));
-        total.cpu_seconds += match now.cpu_seconds >= cpu_seconds {
+        let is_same_run = now.restarts <= restarts && now.cpu_seconds >= cpu_seconds;
+        total.cpu_seconds += match is_same_run {
             true => now.cpu_seconds - cpu_seconds,
             false => now.cpu_seconds,
         };

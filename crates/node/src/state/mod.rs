@@ -166,6 +166,10 @@ impl State {
         self.workloads.get(id)
     }
 
+    pub(crate) fn is_older(&self, id: &str) -> bool {
+        self.workloads.is_older(id)
+    }
+
     pub(crate) fn is_remembered(&self, id: &str) -> bool {
         self.workloads.has(id)
     }

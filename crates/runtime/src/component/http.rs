@@ -105,7 +105,7 @@ async fn send(
     let sent = service.send(request).await;
     match &sent {
         Ok(response) => span.set("http.response.status_code", i64::from(response.status)),
-        Err(error) => span.fail(error.kind(), &error.to_string()),
+        Err(error) => span.fail(error.kind(), ""),
     }
     sent.map_err(|error| failed(&error))
 }

@@ -122,7 +122,7 @@ async fn key_value(operation: u32, argument: &Bytes, context: &mut Context) -> O
     let mut span = bucket_span(&context.scope, name_of(operation), place.bucket.as_deref());
     let outcome = on_keys(operation, &place, value, context).await;
     if let Err(Failure::Host(error)) = &outcome {
-        span.fail(error.kind(), &error.to_string());
+        span.fail(error.kind(), "");
     }
     outcome
 }
@@ -175,7 +175,7 @@ async fn objects(operation: u32, argument: &Bytes, context: &mut Context) -> Out
     let mut span = bucket_span(&context.scope, name_of(operation), place.bucket.as_deref());
     let outcome = on_objects(operation, &place, value, context).await;
     if let Err(Failure::Host(error)) = &outcome {
-        span.fail(error.kind(), &error.to_string());
+        span.fail(error.kind(), "");
     }
     outcome
 }
@@ -221,7 +221,7 @@ async fn messaging(operation: u32, argument: &Bytes, context: &mut Context) -> O
     let mut span = message_span(&context.scope, name, &letter.subject, &mut letter.headers);
     let outcome = send(operation, letter, payload, context).await;
     if let Err(Failure::Host(error)) = &outcome {
-        span.fail(error.kind(), &error.to_string());
+        span.fail(error.kind(), "");
     }
     outcome
 }
@@ -258,7 +258,7 @@ async fn http(argument: &Bytes, context: &mut Context) -> Outcome {
     let mut span = http_span(&context.scope, &mut request);
     let outcome = fetch_whole(request, has_body.then_some(body), context, &mut span).await;
     if let Err(Failure::Host(error)) = &outcome {
-        span.fail(error.kind(), &error.to_string());
+        span.fail(error.kind(), "");
     }
     outcome
 }

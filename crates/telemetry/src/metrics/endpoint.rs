@@ -25,7 +25,7 @@ use super::snapshot::Snapshot;
 use super::text::{Format, text};
 
 /// Who comes when there are as many waits in the kernel's queue for one of them to end.
-const MOST_CONNECTIONS: usize = 64;
+const MOST_CONNECTIONS: usize = 8;
 /// A connection takes one request, and ends after this at the latest.
 const CONNECTION_BOUND: Duration = Duration::from_secs(10);
 const MOST_HEADERS: usize = 64;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span as RelayedSpan;
 use prost::Message as _;
 use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, sleep};
@@ -26,6 +27,10 @@ const PAUSES: [Duration; 4] = [
 ];
 /// How often it is said that spans are lost because there are too many.
 const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// Of another process' span, and of its resource, in bytes; ours have far less. With the queue's bound, what
+/// waits while a collector is away is bounded too.
+const LARGEST_RELAYED: usize = 16 * 1024;
 
 /// Takes messages to where they go.
 #[async_trait]
@@ -182,13 +187,26 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 pub fn relay(tracer: &Tracer, message: &[u8]) -> Result<(), prost::DecodeError> {
     let request = ExportTraceServiceRequest::decode(message)?;
     for of_one in request.resource_spans {
-        let resource = Arc::new(of_one.resource.unwrap_or_default());
+        let resource = of_one.resource.unwrap_or_default();
+        if resource.encoded_len() > LARGEST_RELAYED {
+            tracer.lost(1);
+            continue;
+        }
+        let resource = Arc::new(resource);
         let spans = of_one.scope_spans.into_iter().flat_map(|scope| scope.spans);
-        for span in spans.filter(|span| span.trace_id.len() == 16 && span.span_id.len() == 8) {
+        for span in spans.filter(is_sound) {
             tracer.put(Item::Relayed(Box::new(span), Arc::clone(&resource)));
         }
     }
     Ok(())
+}
+
+/// What a collector takes, and no larger than what ours are.
+fn is_sound(span: &RelayedSpan) -> bool {
+    span.trace_id.len() == 16
+        && span.span_id.len() == 8
+        && matches!(span.parent_span_id.len(), 0 | 8)
+        && span.encoded_len() <= LARGEST_RELAYED
 }
 
 #[cfg(test)]

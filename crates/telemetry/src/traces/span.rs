@@ -158,7 +158,8 @@ impl Span {
         kept.span.events.push(wire::span::Event { time_unix_nano, name, ..Default::default() });
     }
 
-    /// It did not go well; `kind` is one of few words or codes, `why` a sentence.
+    /// It did not go well; `kind` is one of few words or codes, `why` a sentence: empty where that could tell
+    /// a key, a query or a payload.
     pub fn fail(&mut self, kind: &str, why: &str) {
         self.set("error.type", kind);
         if let State::Kept(kept) = &mut self.0 {

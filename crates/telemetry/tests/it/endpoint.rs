@@ -77,9 +77,13 @@ async fn large_headers_are_refused() {
 async fn who_holds_all_places_holds_them_until_it_goes() {
     let (address, _serving) = started().await;
     let mut silent = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..8 {
         silent.push(TcpStream::connect(address).await.unwrap());
     }
+    let mut late = TcpStream::connect(address).await.unwrap();
+    late.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(300), late.read_u8()).await;
+    assert!(early.is_err(), "one more than there are places was answered");
     drop(silent);
     let within = Duration::from_secs(15);
     eventually("somebody else is answered", within, async || {

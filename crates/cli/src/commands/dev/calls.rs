@@ -50,13 +50,24 @@ impl Request {
                 .hint("type the subject, a blank, and what to send to it"));
         }
         let payload = match payload.strip_prefix('@') {
-            Some(path) => std::fs::read(path).map(Bytes::from).map_err(|error| {
+            Some(path) => content(path).map(Bytes::from).map_err(|error| {
                 CliError::usage(format!("cannot read {path}: {error}"))
                     .hint("after @ comes a file from the folder that nex dev was started in")
             })?,
             None => Bytes::copy_from_slice(payload.as_bytes()),
         };
         Ok(Self { subject: subject.to_owned(), payload, headers: None })
+    }
+}
+
+/// The largest `max_payload` that a NATS server can be given, in bytes.
+const LONGEST_PAYLOAD: u64 = 64 << 20;
+
+/// A regular file, no longer than the longest payload that a server takes.
+fn content(path: &str) -> std::io::Result<Vec<u8>> {
+    match std::fs::metadata(path)? {
+        file if file.is_file() && file.len() <= LONGEST_PAYLOAD => std::fs::read(path),
+        _ => Err(std::io::Error::other("it is no file, or too long for a call")),
     }
 }
 

@@ -4,9 +4,10 @@
 //! full, feeds wait and the server drops what nobody takes.
 
 use nex_api::metrics::WorkloadMetrics;
-use nex_api::subject;
 use nex_bus::{Client as Nats, Message};
-use nex_client::{Begin, Client, EventLine, Events, History, LogRecord, Observed, observe};
+use nex_client::{
+    Begin, Client, EventLine, Events, History, LogRecord, MetricsFeed, Observed, observe,
+};
 use nex_sandbox::{OnFailure, Tasks};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -47,8 +48,7 @@ impl Feeds {
         feeds.spawn("logs", &token, logs(history, feeds.sender.clone()));
         let events = client.events().await?;
         feeds.spawn("events", &token, ends(events, feeds.sender.clone()));
-        let subject = subject::metrics(client.namespace().as_str(), "*");
-        let counts = observe(client.nats(), &[subject]).await?;
+        let counts = client.metrics().await?;
         feeds.spawn("counts", &token, counted(counts, feeds.sender.clone()));
         Ok(feeds)
     }
@@ -122,9 +122,8 @@ async fn ends(mut events: Events, sender: mpsc::Sender<Heard>) {
     }
 }
 
-async fn counted(mut counts: Observed, sender: mpsc::Sender<Heard>) {
-    while let Some(message) = counts.next().await {
-        let Ok(metrics) = serde_json::from_slice(&message.payload) else { continue };
+async fn counted(mut counts: MetricsFeed, sender: mpsc::Sender<Heard>) {
+    while let Some(metrics) = counts.next().await {
         if sender.send(Heard::Counted(Box::new(metrics))).await.is_err() {
             return;
         }

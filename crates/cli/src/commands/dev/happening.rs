@@ -87,6 +87,8 @@ pub(super) struct Deployed {
     pub(super) lifecycle: String,
     pub(super) workloads: Vec<Copy>,
     pub(super) replaced: usize,
+    #[serde(skip)]
+    pub(super) replaces_others: bool,
     /// Since the file was saved; of the first version since the deploy began.
     pub(super) milliseconds: f64,
     pub(super) warnings: Vec<String>,
@@ -285,7 +287,8 @@ impl Happening {
 
 impl Deployed {
     fn lines(&self) -> Vec<String> {
-        let Self { name, version, kind, lifecycle, workloads, replaced, .. } = self;
+        let Self { name, version, kind, lifecycle, workloads, replaced, replaces_others, .. } =
+            self;
         let elapsed = ms(self.milliseconds);
         let mut lines = Vec::new();
         if *version == 1 {
@@ -293,14 +296,14 @@ impl Deployed {
                 let how = format!("{kind} {lifecycle} {id} on node {node}");
                 lines.push(format!("{name} deployed as {how} in {elapsed}"));
             }
-            if *replaced > 0 {
-                lines.push(format!(
-                    "in place of {replaced} that ran before, which will not come back at the end"
-                ));
-            }
         } else {
             let does = if lifecycle == "function" { "answers" } else { "runs" };
             lines.push(format!("version {version} {does}, {elapsed} after the save"));
+        }
+        if *replaces_others && *replaced > 0 {
+            lines.push(format!(
+                "in place of {replaced} that ran before, which will not come back at the end"
+            ));
         }
         lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
         lines
@@ -364,6 +367,7 @@ mod tests {
             lifecycle: "function".to_owned(),
             workloads: vec![Copy { id: "W1".to_owned(), node: "swift-otter".to_owned() }],
             replaced: 1,
+            replaces_others: version == 1,
             milliseconds: 41.234,
             warnings: Vec::new(),
         }

@@ -47,11 +47,10 @@ impl Meter {
         if calls == 0 {
             return None;
         }
-        let failed = |metrics: &FunctionMetrics| metrics.errors.values().sum::<u64>();
         let half = now.duration.since(&before.duration).quantile(0.5);
         Some(Happening::Counted {
             calls,
-            failed: failed(&now).saturating_sub(failed(&before)),
+            failed: now.n_errors().saturating_sub(before.n_errors()),
             seconds: milliseconds(metrics.time.since(time)) / 1000.0,
             half_within_milliseconds: half.map(|seconds| (seconds * 100_000.0).round() / 100.0),
         })

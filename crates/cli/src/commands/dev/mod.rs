@@ -42,7 +42,13 @@ use crate::error::CliError;
 /// elsewhere), l hides or shows logs, q quits. Without a terminal there are none; SIGINT or SIGTERM
 /// ends it.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment, mut_arg("no_replace", |arg| arg.hide(true)))]
+#[command(verbatim_doc_comment)]
+// Nothing of these has an effect here.
+#[command(
+    mut_arg("no_replace", |arg| arg.hide(true)),
+    mut_arg("otlp", |arg| arg.hide(true)),
+    mut_arg("trace_sample", |arg| arg.hide(true))
+)]
 pub(crate) struct DevArgs {
     /// Print one JSON object per happening
     #[arg(long)]

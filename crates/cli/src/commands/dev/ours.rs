@@ -46,13 +46,19 @@ impl Ours {
         self.0.keys().cloned().collect()
     }
 
-    /// A version was going to be deployed; `before` are those who had the name when the session came to it.
-    pub(super) fn asked_for(&mut self, name: &str, version: &str, before: &[String]) {
+    /// The session came to a name, which those of `before` had. A version that was going to be started is
+    /// ours; none when it ran already, since its other copies are whoever's started them.
+    pub(super) fn asked_for(&mut self, name: &str, version: Option<&str>, before: &[String]) {
         let known = self.0.entry(name.to_owned()).or_insert_with(|| Known {
             before: before.iter().cloned().collect(),
             ..Known::default()
         });
-        known.versions.insert(version.to_owned());
+        known.versions.extend(version.map(str::to_owned));
+    }
+
+    /// Whether a copy of that name was started by this session.
+    pub(super) fn has_started(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|known| !known.started.is_empty())
     }
 
     pub(super) fn started(&mut self, name: &str, id: &str) {
@@ -116,7 +122,7 @@ mod tests {
     #[test]
     fn only_what_the_session_started_is_ours() {
         let mut ours = Ours::default();
-        ours.asked_for("echo", "v1", &["old".to_owned()]);
+        ours.asked_for("echo", Some("v1"), &["old".to_owned()]);
         ours.started("echo", "new");
         assert!(ours.has(&workload("echo", "new", "v1")));
         assert!(ours.has(&workload("echo", "half-way", "v1")), "a copy that nobody told of");

@@ -25,7 +25,7 @@ use super::meter::Meter;
 use super::ours::Ours;
 use super::signals::Signals;
 use super::watch::{Change, Watch};
-use crate::commands::run::{Fulfilled, Placed, RunArgs};
+use crate::commands::run::{Fulfilled, Newest, Placed, RunArgs};
 use crate::error::{CliError, Kind};
 use crate::ui;
 
@@ -66,6 +66,8 @@ pub(super) struct Session {
     ours: Ours,
     tick: Interval,
     deploying: Option<Deploying>,
+    /// Uploads of all saves stay until the end: looking for what needs them takes longer than a deploy.
+    newest: Option<Newest>,
     /// A save that came while another version was being deployed.
     pending: Option<Instant>,
     running: Option<Running>,
@@ -107,6 +109,7 @@ pub(super) async fn run(setup: Setup) -> Result<(), CliError> {
         ours: Ours::default(),
         tick: interval(SECOND),
         deploying: None,
+        newest: None,
         pending: None,
         running: None,
         n_versions: 0,
@@ -200,7 +203,7 @@ impl Session {
     fn take_in(&mut self, attempt: &Attempt) {
         self.setup.watch.turn_to(attempt.files.clone());
         if let Some((name, version)) = &attempt.asked_for {
-            self.ours.asked_for(name, version, &attempt.before);
+            self.ours.asked_for(name, started(attempt, version), &attempt.before);
         }
     }
 
@@ -221,6 +224,8 @@ impl Session {
 
     async fn runs(&mut self, done: &Fulfilled, took: Duration) {
         let (request, placed) = (done.request(), done.placed());
+        self.newest = done.newest();
+        let replaces_others = !self.ours.has_started(&request.name);
         let ids: Vec<String> = placed.iter().map(|placed| placed.response.id.clone()).collect();
         ids.iter().for_each(|id| self.ours.started(&request.name, id));
         self.meter.begin(ids.iter().cloned());
@@ -234,6 +239,7 @@ impl Session {
             lifecycle: request.workload_lifecycle.to_string(),
             workloads: placed.iter().map(copy).collect(),
             replaced: done.n_replaced(),
+            replaces_others,
             milliseconds: milliseconds(took),
             warnings: placed.iter().flat_map(|placed| placed.response.warnings.clone()).collect(),
         }));
@@ -268,7 +274,10 @@ impl Session {
             match self.ours.remove(&self.setup.client, &other).await {
                 Ok(ids) if ids.is_empty() => {}
                 Ok(ids) => self.setup.flow.show(&Happening::Removed { name: other, ids }),
-                Err(error) => self.failed(error),
+                Err(error) => ui::note(format_args!(
+                    "{other} was not removed: {}; try: nex stop {other}",
+                    ui::harmless(&error.message)
+                )),
             }
         }
     }
@@ -293,23 +302,31 @@ impl Session {
     async fn end(mut self) -> Result<(), CliError> {
         self.feeds.observe_nothing();
         self.setup.flow.ask("", None);
-        let Self { setup, deploying, mut ours, .. } = self;
+        let Self { setup, deploying, newest, mut ours, .. } = self;
         let Setup { client, mut flow, mut terminal, mut signals, .. } = setup;
         let removing = async {
             if let Some(deploying) = deploying {
-                let Attempt { asked_for, before, .. } = deploying.await;
-                asked_for.iter().for_each(|(name, version)| ours.asked_for(name, version, &before));
-            }
-            for name in ours.names() {
-                let removed = ours.remove(&client, &name).await;
-                let hint = format!("nex stop {name}");
-                let ids = removed.map_err(|error| CliError { hint: Some(hint), ..error })?;
-                // What runs no more was told of when it ended.
-                if !ids.is_empty() {
-                    flow.show(&Happening::Removed { name, ids });
+                let attempt = deploying.await;
+                if let Some((name, version)) = &attempt.asked_for {
+                    ours.asked_for(name, started(&attempt, version), &attempt.before);
                 }
             }
-            Ok(())
+            let mut failed = Ok(());
+            for name in ours.names() {
+                match ours.remove(&client, &name).await {
+                    // What runs no more was told of when it ended.
+                    Ok(ids) if ids.is_empty() => {}
+                    Ok(ids) => flow.show(&Happening::Removed { name, ids }),
+                    Err(error) => {
+                        let hint = Some(format!("nex stop {name}"));
+                        failed = failed.and(Err(CliError { hint, ..error }));
+                    }
+                }
+            }
+            if let Some(newest) = newest {
+                newest.prune(&client).await;
+            }
+            failed
         };
         let told_again = async {
             tokio::select! {
@@ -323,6 +340,12 @@ impl Session {
                 .hint("see what runs: nex ls")),
         }
     }
+}
+
+/// The version, if something of it was to be started.
+fn started<'a>(attempt: &Attempt, version: &'a str) -> Option<&'a str> {
+    let ran = attempt.result.as_ref().is_ok_and(|done| done.already().is_some());
+    (!ran).then_some(version)
 }
 
 async fn next_key(terminal: Option<&mut RawTerminal>) -> Event {

@@ -147,7 +147,11 @@ impl Watch {
     }
 
     fn digests(&self) -> Seen {
-        let digest = |file: &PathBuf| std::fs::read(file).ok().map(|bytes| Digest::of(&bytes));
+        // Of what is no regular file nothing is read: a pipe would never end.
+        let digest = |file: &PathBuf| {
+            stamp(file)?;
+            nex_artifact::hash_file(file).ok().map(|(digest, _)| digest)
+        };
         self.files.iter().map(digest).collect()
     }
 

@@ -71,7 +71,9 @@ fn faults(state: &Path, server: &Path) -> Vec<Fault> {
     }
     let keys = KEYS.iter().map(|key| state.join(key)).filter_map(|key| readable_key(&key));
     let mut faults: Vec<Fault> = open_folder(state).into_iter().chain(keys).collect();
-    if managed::has_leftovers(server) && !is_in_use(state) {
+    // A folder with its keys is one that a server of ours ran in.
+    let is_ours = server.join("nex.seed").is_file();
+    if is_ours && managed::has_leftovers(server) && !is_in_use(state) {
         let wrong = format!("{} names a server that runs no more", server.display());
         let (state, server) = (state.to_owned(), server.to_owned());
         faults.push(Fault { wrong, cure: Cure::Sweep { state, server } });

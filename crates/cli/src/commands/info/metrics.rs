@@ -55,7 +55,7 @@ fn of_process(used: &ProcessMetrics) -> Vec<(&'static str, String)> {
 const NOT_KNOWN: &str = "not known";
 
 fn errors(counted: &FunctionMetrics) -> String {
-    let all = counted.errors.values().fold(0_u64, |all, n| all.saturating_add(*n));
+    let all = counted.n_errors();
     let by_status: Vec<String> =
         counted.errors.iter().map(|(status, n)| format!("{status}: {n}")).collect();
     match by_status.is_empty() {

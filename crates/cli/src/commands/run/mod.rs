@@ -28,7 +28,7 @@ use crate::traces::Trace;
 
 pub(crate) use placement::{Placed, deploy};
 pub(crate) use replace::under_lease;
-pub(crate) use wish::{Change, Fulfilled, Prepared, Wish};
+pub(crate) use wish::{Change, Fulfilled, Newest, Prepared, Wish};
 
 /// Deploy a file: JavaScript, WebAssembly or a static program
 ///
@@ -78,11 +78,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     host_services: host_services::HostServicesArgs,
     #[command(flatten)]
-    native: Box<native::NativeArgs>,
-    #[command(flatten)]
     otlp: OtlpArgs,
     #[command(flatten)]
     traces: TraceArgs,
+    #[command(flatten)]
+    native: Box<native::NativeArgs>,
     /// Arguments of the program
     #[arg(last = true, value_name = "ARGS")]
     argv: Vec<String>,

@@ -44,8 +44,7 @@ pub(super) fn text(
 ) {
     let (placed, n_stopped, n_buried) = match done {
         Done::AlreadyRunning(workload) => {
-            ui::line(format_args!("✓ {} is already running ({})", request.name, workload.id));
-            return;
+            return already(&request.name, &workload.id);
         }
         Done::Changed { placed, n_stopped, n_buried } => (placed, *n_stopped, *n_buried),
     };
@@ -69,6 +68,11 @@ pub(super) fn deployed(request: &StartWorkloadRequest, placed: &[Placed], elapse
             ui::note(format_args!("warning: {}", ui::harmless(warning)));
         }
     }
+}
+
+/// Nothing was to do.
+pub(super) fn already(name: &str, id: &str) {
+    ui::line(format_args!("✓ {name} is already running ({})", ui::harmless(id)));
 }
 
 /// What made room for it.

@@ -55,9 +55,24 @@ enum Artifact {
 pub(crate) struct Fulfilled {
     request: StartWorkloadRequest,
     done: Done,
+    uploaded: Option<Uploaded>,
     elapsed: Duration,
     /// Older uploads that went.
     pruned: Vec<String>,
+}
+
+/// The newest upload of a name.
+#[derive(Debug)]
+pub(crate) struct Newest {
+    name: WorkloadName,
+    uploaded: Uploaded,
+}
+
+impl Newest {
+    /// Removes older ones that nothing needs; returns what went.
+    pub(crate) async fn prune(&self, client: &Client) -> Vec<String> {
+        local::prune_after(client, &self.uploaded, &self.name).await
+    }
 }
 
 /// What will be asked of nodes, and the upload that it names.
@@ -167,8 +182,12 @@ impl Wish {
         let start = Instant::now();
         let prepared = self.upload(client, state_dir).await?;
         let until_uploaded = start.elapsed();
-        let done = self.place(client, prepared).await?;
-        Ok(Fulfilled { elapsed: until_uploaded + done.elapsed, ..done })
+        let mut done = self.place(client, prepared).await?;
+        done.elapsed += until_uploaded;
+        if let Some(newest) = done.newest() {
+            done.pruned = newest.prune(client).await;
+        }
+        Ok(done)
     }
 
     /// The first half of [`Self::fulfil`], for who must know what was asked for although it failed.
@@ -185,7 +204,7 @@ impl Wish {
         Ok(Prepared { request, uploaded })
     }
 
-    /// The second half: brings what runs to what was uploaded, and then removes older uploads.
+    /// The second half: brings what runs to what was uploaded.
     pub(crate) async fn place(
         &self,
         client: &Client,
@@ -194,11 +213,7 @@ impl Wish {
         let start = Instant::now();
         let done = Box::pin(replace(client, &request, &self.tags, self.wanted)).await?;
         let elapsed = start.elapsed();
-        let pruned = match &uploaded {
-            Some(uploaded) => local::prune_after(client, uploaded, &self.name).await,
-            None => Vec::new(),
-        };
-        Ok(Fulfilled { request, done, elapsed, pruned })
+        Ok(Fulfilled { request, done, uploaded, elapsed, pruned: Vec::new() })
     }
 
     fn request(
@@ -236,6 +251,15 @@ impl Wish {
 }
 
 impl Fulfilled {
+    /// What was uploaded, if it took another's place.
+    pub(crate) fn newest(&self) -> Option<Newest> {
+        let (Some(uploaded), Done::Changed { .. }) = (&self.uploaded, &self.done) else {
+            return None;
+        };
+        let name = WorkloadName::parse(&self.request.name).ok()?;
+        Some(Newest { name, uploaded: uploaded.clone() })
+    }
+
     /// How long it took, without the removal of older uploads.
     pub(crate) fn elapsed(&self) -> Duration {
         self.elapsed
@@ -273,10 +297,7 @@ impl Fulfilled {
     /// What happened, for people.
     pub(crate) fn tell(&self, is_verbose: bool) {
         match &self.done {
-            Done::AlreadyRunning(workload) => crate::ui::line(format_args!(
-                "✓ {} is already running ({})",
-                self.request.name, workload.id
-            )),
+            Done::AlreadyRunning(workload) => report::already(&self.request.name, &workload.id),
             Done::Changed { placed, n_stopped, n_buried } => {
                 report::deployed(&self.request, placed, self.elapsed);
                 report::replaced(*n_stopped, *n_buried);

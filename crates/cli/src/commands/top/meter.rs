@@ -135,7 +135,7 @@ fn rate(now: u64, before: u64, seconds: f64) -> Option<f64> {
 }
 
 fn n_errors(function: &FunctionMetrics) -> u64 {
-    function.errors.values().fold(0, |all, n| all.saturating_add(*n))
+    function.n_errors()
 }
 
 fn percentile(durations: &Histogram) -> Option<Percentile> {

@@ -192,6 +192,9 @@ impl Top {
                 }
                 () = until(due) => {
                     due = None;
+                    if terminal::has_panicked() {
+                        continue;
+                    }
                     let (state, at, theme) = (&self.state, self.moment(), self.theme);
                     canvas.draw(&View { state, at, theme }).map_err(|error| broken(&error))?;
                 }
@@ -259,7 +262,8 @@ impl Top {
 async fn until(due: Option<tokio::time::Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
+        // Uptimes go on, and a task that died is noticed.
+        None => tokio::time::sleep(Duration::from_secs(1)).await,
     }
 }
 
