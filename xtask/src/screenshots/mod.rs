@@ -18,6 +18,18 @@ const SOON: Duration = Duration::from_secs(20);
 /// Columns and rows of a picture.
 const SIZE: (u16, u16) = (100, 24);
 
+/// A function that has something to say.
+const ORDERS: &str = r#"export default (subject, payload) => {
+  const order = payload.text();
+  if (order === "") {
+    console.warn("refused: an empty order");
+    throw new Error("an order needs something in it");
+  }
+  console.log("taken:", { order, bytes: payload.length });
+  return "thank you";
+};
+"#;
+
 /// Options of the pictures.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -65,9 +77,11 @@ async fn play(node: &Nex, service: &Path, folder: &Path) -> anyhow::Result<()> {
     node.ok(&["run", "heartbeat.mjs", "--on", "every:1s"]).await;
     node.ok(&["run", "counter.mjs", "--on", "count.up"]).await;
     node.ok(&["run", "./echo-service"]).await;
-    for payload in ["one", "two", "three"] {
-        node.ok(&["call", "count.up", payload]).await;
-        node.ok(&["call", "echo-service", payload]).await;
+    std::fs::write(work.join("orders.mjs"), ORDERS)?;
+    node.ok(&["run", "orders.mjs", "--on", "shop.orders"]).await;
+    for payload in ["3 lamps", "a table", "", "12 chairs"] {
+        node.run(&["call", "shop.orders", payload]).await;
+        node.ok(&["call", "svc.echo", payload]).await;
     }
     logs(node, folder).await?;
     top(node, folder).await?;
@@ -77,7 +91,7 @@ async fn play(node: &Nex, service: &Path, folder: &Path) -> anyhow::Result<()> {
 async fn logs(node: &Nex, folder: &Path) -> anyhow::Result<()> {
     let typed = "logs -f --tail 12";
     let mut terminal = node.terminal(&words(typed), SIZE);
-    terminal.shows("lines of several workloads", SOON, |screen| n_lines(screen) > 12).await?;
+    terminal.shows("lines of several workloads", SOON, |screen| n_lines(screen) > 8).await?;
     picture(folder, "logs", &[(typed, &terminal)])?;
     terminal.press("\x03")?;
     terminal.ended(SOON).await?;
@@ -94,7 +108,10 @@ async fn top(node: &Nex, folder: &Path) -> anyhow::Result<()> {
         }
     };
     let shown = terminal.shows("rates of the function that is called", SOON, |screen| {
-        screen.lines().any(|line| line.contains("echo ") && line.contains("ms"))
+        ["echo ", "counter "].iter().all(|name| {
+            let line = screen.lines().find(|line| line.starts_with(name));
+            line.is_some_and(|line| line.contains("ms ") || line.contains("µs "))
+        })
     });
     tokio::select! {
         shown = shown => drop(shown?),

@@ -99,8 +99,9 @@ impl Drawing {
                 text.push_str(if contents.is_empty() { " " } else { contents });
                 column += if cell.is_some_and(Cell::is_wide) { 2 } else { 1 };
             }
-            if !text.trim().is_empty() || style.background.is_some() {
-                self.run(start, &text, &style);
+            let shown = if style.background.is_some() { text.as_str() } else { text.trim_end() };
+            if !shown.is_empty() {
+                self.run(start, shown, &style);
             }
         }
     }

@@ -274,7 +274,8 @@ impl Happening {
             return String::new();
         };
         let noun = if *calls == 1 { "call" } else { "calls" };
-        let mut text = format!("{calls} {noun} from elsewhere in {seconds:.0} s");
+        let digits = usize::from(*seconds < 1.0);
+        let mut text = format!("{calls} {noun} from elsewhere in {seconds:.digits$} s");
         if let Some(half) = half_within_milliseconds {
             text.push_str(&format!(", half of all within {}", ms(*half)));
         }
