@@ -73,7 +73,7 @@ impl Round<'_> {
         let Schedule { known, n_rounds } = &mut *self.schedule;
         if !known.contains_key(id) {
             // A tick may pass until it is found new, and another until it is found due.
-            let due = now + share(id, FIRST_WITHIN - TICK * 2);
+            let due = now + share(id, "first", FIRST_WITHIN - TICK * 2);
             known.insert(id.clone(), Known { due, is_new: true, told: None, seen: 0 });
         }
         let Some(known) = known.get_mut(id) else { return false };
@@ -82,19 +82,19 @@ impl Round<'_> {
             return false;
         }
         // Those that started together come apart with the second time, and stay so.
-        let pause = if known.is_new { share(id, PERIOD) } else { PERIOD };
-        let next = known.due + pause;
+        let next = known.due + PERIOD;
         // After a pause, as when NATS was away, they would all be due again at once.
-        known.due = if next > now { next } else { now + share(id, PERIOD) };
+        let is_apart = !known.is_new && next > now;
+        known.due = if is_apart { next } else { now + share(id, "later", PERIOD) };
         known.is_new = false;
         true
     }
 }
 
-/// A part of `time` that is the id's own.
-fn share(id: &Id, time: Duration) -> Duration {
+/// A part of `time` that is the id's own, and another for each `purpose`.
+fn share(id: &Id, purpose: &str, time: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
+    (id, purpose).hash(&mut hasher);
     let thousandths = u32::try_from(hasher.finish() % 1000).unwrap_or_default();
     time * thousandths / 1000
 }

@@ -6,15 +6,16 @@ use serde_json::json;
 
 use crate::support::{BOUND, Fixture};
 
-fn used(workload: &dyn Workload) -> ProcessMetrics {
-    workload.metrics().and_then(|metrics| metrics.process).expect("a program is counted")
+/// None before anybody was asked.
+fn used(workload: &dyn Workload) -> Option<ProcessMetrics> {
+    workload.metrics().and_then(|metrics| metrics.process)
 }
 
 async fn until_counted(workload: &dyn Workload) -> ProcessMetrics {
     eventually("what it uses is counted", BOUND, async || {
-        let used = used(workload);
+        let Some(used) = used(workload) else { return Err(None) };
         let is_counted = used.memory_bytes > Some(0) && used.processes > Some(0);
-        if is_counted { Ok(used) } else { Err(used) }
+        if is_counted { Ok(used) } else { Err(Some(used)) }
     })
     .await
 }
@@ -45,7 +46,7 @@ async fn the_last_word_about_a_short_job_has_all_of_its_processor_time() {
     let fixture = Fixture::new().await;
     let workload = fixture.start(fixture.program(&["busy"], &json!({}))).await;
     workload.ended().await;
-    let last = used(workload.as_ref());
+    let last = used(workload.as_ref()).expect("an ended program is counted");
     assert!(last.cpu_seconds >= 0.15, "{last:?}");
     assert_eq!((last.processes, last.memory_bytes), (Some(0), Some(0)));
     fixture.finish().await;
