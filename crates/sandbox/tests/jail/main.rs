@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 
 /// As the user who runs the test, and when that is root as an ordinary one.
 fn both(filter: &str) -> bool {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in(reachable()).unwrap();
     let attacker = prepare(folder.path());
     let first = all(&Bench::new(folder.path(), &attacker), filter);
     if !nix::unistd::geteuid().is_root() {
@@ -77,6 +77,15 @@ fn both(filter: &str) -> bool {
             first
         }
     }
+}
+
+/// Where a program of another user gets to: a private folder for temporary files would itself be a wall.
+fn reachable() -> std::path::PathBuf {
+    let usual = std::env::temp_dir();
+    let is_open = |folder: &Path| {
+        fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
+    };
+    if usual.ancestors().all(is_open) { usual } else { "/tmp".into() }
 }
 
 /// The files of the host that boxes are about, and the program.
