@@ -33,3 +33,6 @@ pub use codec::{DecodeError, decode, encode};
 pub use connection::{NatsConnectionData, without_user};
 pub use error::{CallErrorBody, Code, ErrorBody};
 pub use time::Time;
+
+/// The header by which a W3C trace goes on.
+pub const TRACEPARENT: &str = "traceparent";

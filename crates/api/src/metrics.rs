@@ -133,6 +133,12 @@ impl Histogram {
         self.bounds.last().copied()
     }
 
+    /// Whether a quantile lies at or above the last bound, so that only that is known of it.
+    #[must_use]
+    pub fn is_above(&self, quantile: f64) -> bool {
+        self.bounds.last().is_some_and(|last| quantile >= *last)
+    }
+
     /// What was counted after `earlier` was read; all of it when this is not a later reading of the same.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
+use async_nats::{Client, Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
@@ -60,10 +60,7 @@ impl Scatter {
         subject: String,
         body: Bytes,
     ) -> Result<Self, async_nats::Error> {
-        let inbox = client.new_inbox();
-        let answers = client.subscribe(inbox.clone()).await?;
-        client.publish_with_reply(subject, inbox, body).await?;
-        Ok(Self { answers, sent: Instant::now() })
+        Self::send_traced(client, subject, body, None).await
     }
 
     /// Likewise, as part of a trace if there is one.
@@ -76,14 +73,15 @@ impl Scatter {
         body: Bytes,
         traceparent: Option<&str>,
     ) -> Result<Self, async_nats::Error> {
-        let Some(traceparent) = traceparent else {
-            return Self::send(client, subject, body).await;
-        };
         let inbox = client.new_inbox();
         let answers = client.subscribe(inbox.clone()).await?;
-        let mut headers = HeaderMap::new();
-        headers.insert("traceparent", traceparent);
-        client.publish_with_reply_and_headers(subject, inbox, headers, body).await?;
+        match traceparent {
+            None => client.publish_with_reply(subject, inbox, body).await?,
+            Some(traceparent) => {
+                let headers = crate::trace_headers(traceparent);
+                client.publish_with_reply_and_headers(subject, inbox, headers, body).await?;
+            }
+        }
         Ok(Self { answers, sent: Instant::now() })
     }
 

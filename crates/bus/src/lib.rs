@@ -48,11 +48,13 @@ pub fn traced_request(
     traceparent: Option<&str>,
 ) -> async_nats::Request {
     match traceparent {
-        Some(traceparent) => {
-            let mut headers = HeaderMap::new();
-            headers.insert("traceparent", traceparent);
-            request(body, patience).headers(headers)
-        }
+        Some(traceparent) => request(body, patience).headers(trace_headers(traceparent)),
         None => request(body, patience),
     }
+}
+
+fn trace_headers(traceparent: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(nex_api::TRACEPARENT, traceparent);
+    headers
 }

@@ -29,9 +29,6 @@ use gate::Gate;
 /// Longer than any handler's own bound (a start takes at most 60 s); what passes it is answered 500.
 const HANDLER_BOUND: Duration = Duration::from_secs(70);
 
-/// The header by which a trace goes on.
-const TRACEPARENT: &str = "traceparent";
-
 /// What `$SRV.INFO` tells.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the standard's own names")]
@@ -228,7 +225,7 @@ fn busy() -> Answer {
 
 async fn run(endpoint: &'static str, request: &NatsRequest, handler: &Handler) -> Answer {
     let message = &request.message;
-    let header = |headers: &HeaderMap| headers.get(TRACEPARENT).map(ToString::to_string);
+    let header = |headers: &HeaderMap| headers.get(nex_api::TRACEPARENT).map(ToString::to_string);
     let asked = Request {
         endpoint,
         subject: message.subject.to_string(),

@@ -91,13 +91,8 @@ fn tracer(otlp: &OtlpArgs, traces: &TraceArgs, tasks: &Tasks) -> Tracer {
             instance: Id::random().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let token = tasks.token();
-        tasks.spawn("span exporter", OnFailure::Log, async move {
-            tokio::select! {
-                () = export(spans, collector, resource) => {}
-                () = token.cancelled() => {}
-            }
-        });
+        let exporting = export(spans, collector, resource);
+        tasks.spawn_until(tasks.token(), "span exporter", OnFailure::Log, exporting);
     }
     tracer
 }

@@ -12,7 +12,6 @@ use nex_api::subject;
 use nex_api::workload::{ListWorkloadsRequest, WorkloadState, WorkloadSummary, fact};
 use nex_bus::gather::{Bounds, gather};
 use nex_bus::{Message, Subscriber};
-use nex_types::Id;
 
 use crate::{Client, Error, STALL, read};
 
@@ -54,20 +53,8 @@ impl Client {
     /// # Errors
     /// When NATS fails.
     pub async fn metrics(&self) -> Result<MetricsFeed, Error> {
-        self.follow_metrics("*").await
-    }
-
-    /// Follows the metrics of one workload.
-    ///
-    /// # Errors
-    /// When NATS fails.
-    pub async fn metrics_of(&self, id: &Id) -> Result<MetricsFeed, Error> {
-        self.follow_metrics(id.as_str()).await
-    }
-
-    async fn follow_metrics(&self, id: &str) -> Result<MetricsFeed, Error> {
         let namespace = if self.is_system() { "*" } else { self.namespace.as_str() };
-        let subscriber = self.nats.subscribe(subject::metrics(namespace, id)).await;
+        let subscriber = self.nats.subscribe(subject::metrics(namespace, "*")).await;
         let subscriber = subscriber.map_err(|error| Error::Nats(error.to_string()))?;
         nex_bus::round_trip(&self.nats, nex_bus::ROUND_TRIP_BOUND).await;
         Ok(MetricsFeed(subscriber))

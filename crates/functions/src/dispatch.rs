@@ -135,10 +135,11 @@ impl Dispatcher {
         if full.is_empty() {
             return;
         }
-        let failure = self.queue_full();
+        // What is told is worked out when it is told; only the status counts here.
+        let status = Failure::QueueFull { n_waiting: 0, retry_after_secs: 0 }.status();
         for message in full {
             self.stats.ended();
-            self.stats.failed(failure.status());
+            self.stats.failed(status);
             if let Caller::Waits(to) = self.caller(&message) {
                 refused.push(&to);
             }

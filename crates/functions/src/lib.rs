@@ -31,6 +31,6 @@ mod turns;
 mod workload;
 
 pub use budget::Budget;
-pub use nex_telemetry::traces::{Scope, Span};
+pub use nex_telemetry::traces::{Scope, Span, TRACEPARENT};
 pub use nexlet::{FunctionNexlet, LONGEST_DRAIN, Options};
 pub use threads::GuestThreads;

@@ -253,7 +253,7 @@ async fn drain(server: &Arc<Server>, service: Running, ending: Ending) {
         false => server.nexlet.shutdown().await,
     }
     server.logs.flush().await;
-    traces::flush(&server.tracer).await;
+    server.tracer.flush_within(traces::FLUSH_BOUND).await;
     close(&server.client).await;
 }
 

@@ -270,7 +270,7 @@ impl Server {
             let failure = StartFailure::new(Code::MalformedRequest, "the workload id is malformed");
             return start_error(id, &name, &failure);
         };
-        let mut span = traces::of_start(&self.tracer, request);
+        let mut span = self.tracer.answering("STARTWORKLOAD", request.traceparent.as_deref());
         span.set("nex.namespace", message.request.namespace.as_str());
         span.set("nex.workload.id", id.as_str());
         let began = Began { existing: false, scope: span.scope() };

@@ -5,17 +5,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nex_bus::service::Request;
 use nex_bus::{Client, is_connected};
-use nex_telemetry::traces::{
-    self, Delivery, Kind, Parent, Resource, Scope, Span, Spans, Tracer, Undelivered,
-};
+use nex_telemetry::traces::{self, Delivery, Kind, Resource, Scope, Span, Spans, Undelivered};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Description, StartFailure};
 
 /// How long the last spans may take.
-const FLUSH_BOUND: Duration = Duration::from_secs(1);
+pub(crate) const FLUSH_BOUND: Duration = Duration::from_secs(1);
 
 /// Publishes for the node.
 #[derive(Debug)]
@@ -43,17 +40,8 @@ pub(crate) async fn publish(
     resource: Resource,
     token: CancellationToken,
 ) {
-    tokio::select! {
-        () = traces::export(spans, ToNode { client, subject }, resource) => {}
-        () = token.cancelled() => {}
-    }
-}
-
-/// Waits a moment for what has ended.
-pub(crate) async fn flush(tracer: &Tracer) {
-    if tokio::time::timeout(FLUSH_BOUND, tracer.flush()).await.is_err() {
-        tracing::warn!("the last spans were not sent");
-    }
+    let exporting = traces::export(spans, ToNode { client, subject }, resource);
+    let _cancelled = token.run_until_cancelled(exporting).await;
 }
 
 /// Who tells of them.
@@ -63,13 +51,6 @@ pub(crate) fn resource(description: &Description, agent_id: &str) -> Resource {
         instance: agent_id.to_owned(),
         version: description.version.clone(),
     }
-}
-
-/// The span of a start, below the node's.
-pub(crate) fn of_start(tracer: &Tracer, request: &Request) -> Span {
-    let traceparent = request.traceparent.as_deref();
-    let parent = Parent { traceparent, ..Parent::NONE };
-    tracer.span(Kind::Server, parent, || "STARTWORKLOAD".to_owned())
 }
 
 /// What came of it.

@@ -239,7 +239,7 @@ impl Node {
 }
 
 async fn end(shared: &Shared, tasks: &Tasks) {
-    traces::flush(&shared.tracer).await;
+    shared.tracer.flush_within(traces::FLUSH_BOUND).await;
     let _already_closed = shared.client.flush().await;
     if !tasks.shutdown(TASKS_BOUND).await {
         tracing::warn!("background tasks left");

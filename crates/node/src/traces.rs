@@ -9,18 +9,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use nex_api::subject;
 use nex_bus::Subscriber;
-use nex_bus::service::Request;
 use nex_sandbox::OnFailure;
 use nex_telemetry::OtlpSettings;
-use nex_telemetry::traces::{
-    self, Collector, Kind, MOST_BYTES, Parent, Resource, Span, Spans, Tracer,
-};
+use nex_telemetry::traces::{self, Collector, MOST_BYTES, Resource, Tracer};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Shared;
 
 /// How long the last spans may take.
-const FLUSH_BOUND: Duration = Duration::from_secs(2);
+pub(crate) const FLUSH_BOUND: Duration = Duration::from_secs(2);
 
 /// What nexlets hand over at once is far below; it is decoded as a whole.
 const LARGEST: usize = 2 * MOST_BYTES;
@@ -49,31 +46,17 @@ pub(crate) async fn begin(shared: &Arc<Shared>, tracing: &Tracing) -> Result<(),
     let handed_over = shared.client.subscribe(subject::agent_spans(&shared.node_id, "*")).await;
     let handed_over = handed_over.map_err(|error| error.to_string())?;
     let resource = Resource {
-        service: "nex-node".to_owned(),
+        service: nex_telemetry::metrics::SERVICE_NAME.to_owned(),
         instance: shared.node_id.clone(),
         version: shared.version.clone(),
     };
     let (tasks, tracer) = (&shared.tasks, shared.tracer.clone());
-    let exporting = export(spans, collector, resource, tasks.token());
-    tasks.spawn("span exporter", OnFailure::Log, exporting);
+    let exporting = traces::export(spans, collector, resource);
+    tasks.spawn_until(tasks.token(), "span exporter", OnFailure::Log, exporting);
     let relaying = relay(handed_over, tracer, tasks.token());
     tasks.spawn("span relay", OnFailure::Log, relaying);
     tracing::info!(endpoint = tracing.otlp.endpoint(), "spans are sent by OTLP");
     Ok(())
-}
-
-/// Waits a moment for what has ended.
-pub(crate) async fn flush(tracer: &Tracer) {
-    if tokio::time::timeout(FLUSH_BOUND, tracer.flush()).await.is_err() {
-        tracing::warn!("the last spans were not sent");
-    }
-}
-
-async fn export(spans: Spans, to: Collector, resource: Resource, token: CancellationToken) {
-    tokio::select! {
-        () = traces::export(spans, to, resource) => {}
-        () = token.cancelled() => {}
-    }
 }
 
 async fn relay(mut handed_over: Subscriber, tracer: Tracer, token: CancellationToken) {
@@ -82,7 +65,10 @@ async fn relay(mut handed_over: Subscriber, tracer: Tracer, token: CancellationT
             message = handed_over.next() => message,
             () = token.cancelled() => return,
         };
-        let Some(message) = message else { return };
+        let Some(message) = message else {
+            tracing::warn!("spans of nexlets are taken in no more: the subscription has ended");
+            return;
+        };
         if message.payload.len() > LARGEST {
             tracing::debug!(
                 bytes = message.payload.len(),
@@ -94,10 +80,4 @@ async fn relay(mut handed_over: Subscriber, tracer: Tracer, token: CancellationT
             tracing::debug!(%error, "spans of a nexlet not understood");
         }
     }
-}
-
-/// The span of a request, below that of whoever asks.
-pub(crate) fn of_request(tracer: &Tracer, name: &'static str, request: &Request) -> Span {
-    let traceparent = request.traceparent.as_deref();
-    tracer.span(Kind::Server, Parent { traceparent, ..Parent::NONE }, || name.to_owned())
 }

@@ -47,14 +47,18 @@ pub(crate) struct Stat {
 impl Stat {
     pub(crate) fn read(pid: i32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The command name stands in parentheses and may itself hold spaces and parentheses.
-        let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
+        let mut fields = fields_of(&text)?;
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
         let session = fields.nth(1)?.parse().ok()?;
         let start_time = fields.nth(15)?.parse().ok()?;
         Some(Self { state, parent, session, start_time })
     }
+}
+
+/// What follows the command name, which stands in parentheses and may itself hold spaces and parentheses.
+pub(crate) fn fields_of(stat: &str) -> Option<std::str::SplitAsciiWhitespace<'_>> {
+    Some(stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace())
 }
 
 #[cfg(test)]

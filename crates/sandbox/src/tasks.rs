@@ -62,6 +62,21 @@ impl Tasks {
         self.tracker.spawn(self.guarded(name, on_failure, future));
     }
 
+    /// Likewise, until `token` is cancelled: the table's own, or a child of it.
+    pub fn spawn_until<F>(
+        &self,
+        token: CancellationToken,
+        name: &'static str,
+        on_failure: OnFailure,
+        future: F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn(name, on_failure, async move {
+            let _cancelled = token.run_until_cancelled(future).await;
+        });
+    }
+
     /// Starts a task on another runtime, for instance that of the guests.
     pub fn spawn_on<F>(
         &self,

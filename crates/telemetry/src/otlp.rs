@@ -1,19 +1,23 @@
 //! Where OTLP goes: the collector's address, what is sent along to be let in, and for how long it may take.
 //!
-//! Owns: reading both from text, hiding the headers, and the HTTP client that exporters share. Never: reads
-//! the environment, sends anything, follows a redirect (the headers are secrets).
+//! Owns: reading both from text, hiding the headers, the HTTP client that exporters share, and one sending of
+//! one message. Never: reads the environment, sends twice, follows a redirect (the headers are secrets).
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::Url;
+use reqwest::{Client, Response, StatusCode, Url};
 
 /// How long one export may take, the answer included.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Headers that may be sent along, and the length of each with its name.
 const MOST_HEADERS: usize = 32;
 const LONGEST_HEADER: usize = 8 * 1024;
+/// What a collector says is read so far, so that its connection can be used again.
+const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// An address or headers that cannot be used. Says nothing of the headers' values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +56,6 @@ pub struct OtlpSettings {
     /// Without a `/` at its end.
     base: String,
     headers: HeaderMap,
-    timeout: Duration,
 }
 
 impl OtlpSettings {
@@ -64,14 +67,7 @@ impl OtlpSettings {
     pub fn parse(endpoint: &str, headers: Option<&str>) -> Result<Self, Error> {
         let base = parse_base(endpoint)?;
         let headers = parse_headers(headers.unwrap_or_default())?;
-        Ok(Self { base, headers, timeout: TIMEOUT })
-    }
-
-    /// Likewise, with another bound for one export.
-    #[must_use]
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
+        Ok(Self { base, headers })
     }
 
     /// The base URL, which holds no secret.
@@ -92,18 +88,6 @@ impl OtlpSettings {
         format!("{}/v1/traces", self.base)
     }
 
-    /// What is sent along; secret.
-    #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    /// How long one export may take.
-    #[must_use]
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// A client with these headers and this bound.
     ///
     /// # Errors
@@ -116,7 +100,7 @@ impl OtlpSettings {
             .redirect(reqwest::redirect::Policy::none())
             // A proxy would be named by the environment, which only the CLI reads.
             .no_proxy()
-            .timeout(self.timeout)
+            .timeout(TIMEOUT)
             .pool_max_idle_per_host(1)
             .build()
             .map_err(|error| Error::Client(error.without_url().to_string()))
@@ -129,9 +113,68 @@ impl fmt::Debug for OtlpSettings {
         f.debug_struct("OtlpSettings")
             .field("endpoint", &self.base)
             .field("headers", &names)
-            .field("timeout", &self.timeout)
             .finish()
     }
+}
+
+/// 0, which OTLP has for "unknown", for what lies before 1970.
+pub(crate) fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Why a try failed.
+pub(crate) struct Failure {
+    pub(crate) reason: String,
+    /// How long to wait before another; `None` when another would fail alike.
+    pub(crate) again_after: Option<Duration>,
+}
+
+/// Sends one message, once.
+pub(crate) async fn post(client: &Client, url: &str, body: Bytes) -> Result<(), Failure> {
+    let protobuf = HeaderValue::from_static("application/x-protobuf");
+    let request = client.post(url).header(CONTENT_TYPE, protobuf).body(body);
+    let response = request.send().await.map_err(|error| Failure {
+        reason: innermost(&error.without_url()),
+        again_after: Some(Duration::ZERO),
+    })?;
+    let status = response.status();
+    let wanted = retry_after(&response);
+    read_away(response).await;
+    if status.is_success() {
+        return Ok(());
+    }
+    let again_after = is_passing(status).then_some(wanted);
+    Err(Failure { reason: format!("it answered {}", status.as_u16()), again_after })
+}
+
+/// What the protocol says may be tried again.
+fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502 | 503 | 504)
+}
+
+fn retry_after(response: &Response) -> Duration {
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    Duration::from_secs(seconds.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+}
+
+async fn read_away(mut response: Response) {
+    let mut n_read = 0;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        n_read += chunk.len();
+        if n_read > LARGEST_ANSWER {
+            return;
+        }
+    }
+}
+
+/// What lies at the bottom says most, as "connection refused".
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 fn parse_base(endpoint: &str) -> Result<String, Error> {
@@ -235,8 +278,8 @@ mod tests {
     fn headers_are_decoded_and_never_shown() {
         let text = "api-key=hunter2, x-tenant = a%20b,,authorization=Basic%20Zm9vOmJhcg==";
         let settings = OtlpSettings::parse("http://c:4318", Some(text)).unwrap();
-        assert_eq!(settings.headers()["x-tenant"], "a b");
-        assert_eq!(settings.headers()["authorization"], "Basic Zm9vOmJhcg==");
+        assert_eq!(settings.headers["x-tenant"], "a b");
+        assert_eq!(settings.headers["authorization"], "Basic Zm9vOmJhcg==");
         let shown = format!("{settings:?}");
         assert!(shown.contains("api-key") && !shown.contains("hunter2"), "{shown}");
     }

@@ -19,16 +19,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sandbox", &["types"]),
     ("shim", &["types", "sandbox"]),
     ("bus", &["types", "api", "policy", "sandbox"]),
-    ("telemetry", &["types", "api"]),
+    ("telemetry", &["api"]),
     ("client", &["types", "api", "policy", "bus", "telemetry"]),
     ("artifact", &["types", "bus"]),
     ("nexlet", &["types", "api", "bus", "sandbox", "telemetry"]),
     ("functions", &["types", "api", "policy", "sandbox", "bus", "artifact", "nexlet", "telemetry"]),
     ("runtime", &["types", "sandbox", "functions"]),
-    (
-        "services",
-        &["types", "api", "policy", "sandbox", "shim", "bus", "artifact", "nexlet", "telemetry"],
-    ),
+    ("services", &["types", "api", "policy", "sandbox", "shim", "bus", "artifact", "nexlet"]),
     ("node", &["types", "api", "policy", "sandbox", "bus", "telemetry"]),
     (
         "cli",

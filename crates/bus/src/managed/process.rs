@@ -124,7 +124,9 @@ impl ServerProcess {
                 }
             }
         }
-        let _told_by_nobody = sweep(&self.directory);
+        if let Err(error) = sweep(&self.directory) {
+            tracing::warn!(directory = %self.directory.display(), %error, "the server's files stay behind");
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod schema;
 mod served;
+mod signals;
 pub(crate) mod stop;
 pub(crate) mod top;
 pub(crate) mod up;

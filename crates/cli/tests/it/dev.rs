@@ -29,13 +29,7 @@ fn version(word: &str) -> String {
 
 /// `nex dev` in a terminal, with the environment of this world's commands.
 fn terminal(world: &World, arguments: &[&str]) -> Terminal {
-    let command = world.nex.command::<&str>(&[]);
-    let program = command.get_program().to_str().unwrap();
-    let environment: Vec<(&str, &str)> = command
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
-        .collect();
-    Terminal::spawn(program, arguments, &environment, &world.nex.work_dir(), (120, 40)).unwrap()
+    world.nex.terminal(arguments, (120, 40))
 }
 
 async fn shows(terminal: &Terminal, words: &str) -> String {

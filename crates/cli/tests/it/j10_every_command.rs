@@ -7,7 +7,7 @@
 //!
 //! What to type after a command's name is read off its usage; `MORE` has what a usage does not tell.
 
-use nex_testkit::{Nex, Output, Terminal};
+use nex_testkit::{Nex, Output};
 
 use crate::guests::ECHO;
 use crate::world::{SOON, World, assert_refused};
@@ -235,14 +235,7 @@ fn is_for_terminals(output: &Output) -> bool {
 
 /// It ends there too, and says why.
 async fn on_a_terminal(nex: &Nex, typed: &[&str]) {
-    let command = nex.command(typed);
-    let program = command.get_program().to_str().unwrap();
-    let environment: Vec<(&str, &str)> = command
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
-        .collect();
-    let mut terminal =
-        Terminal::spawn(program, typed, &environment, &nex.work_dir(), (100, 30)).unwrap();
+    let mut terminal = nex.terminal(typed, (100, 30));
     let status = terminal.ended(SOON).await.unwrap();
     assert_eq!(status.exit_code(), 3, "{typed:?}: {}", terminal.screen());
 }

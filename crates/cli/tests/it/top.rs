@@ -19,7 +19,7 @@ const DOWN: &str = "\u{1b}[B";
 
 /// `nex top` with more arguments, in the environment of the node's commands.
 fn top(nex: &Nex, arguments: &[&str], size: (u16, u16)) -> Terminal {
-    in_terminal(nex, "exec \"$@\"", arguments, size)
+    nex.terminal(&[&["top"], arguments].concat(), size)
 }
 
 /// A line of shell that gets the command as its arguments.
@@ -43,10 +43,9 @@ async fn shows(terminal: &Terminal, texts: &[&str]) -> String {
     terminal.shows(&what, SOON * 2, all).await.unwrap()
 }
 
-/// Two of them, so that one can be stopped and the other stays.
-async fn run_two_services(world: &World) {
+async fn run_services(world: &World, names: &[&str]) {
     let program = echo_service().unwrap().display().to_string();
-    for name in ["alpha", "beta"] {
+    for name in names {
         world.nex.ok(&["run", &program, "--name", name]).await;
     }
 }
@@ -54,7 +53,8 @@ async fn run_two_services(world: &World) {
 #[tokio::test]
 async fn workloads_are_filtered_looked_into_and_stopped() {
     let world = World::up().await;
-    run_two_services(&world).await;
+    // Two of them, so that one can be stopped and the other stays.
+    run_services(&world, &["alpha", "beta"]).await;
     let line = "\"$@\"; echo \"ended with $?\"; stty -a";
     let mut terminal = in_terminal(&world.nex, line, &["--interval", "500ms"], (80, 24));
     let node = world.nex.ok(&["nodes", "--json"]).await.json()[0]["tags"]["nex.node"].clone();
@@ -106,8 +106,7 @@ async fn workloads_are_filtered_looked_into_and_stopped() {
 #[tokio::test]
 async fn a_copy_is_started_after_a_question() {
     let world = World::up().await;
-    let program = echo_service().unwrap().display().to_string();
-    world.nex.ok(&["run", &program, "--name", "alpha"]).await;
+    run_services(&world, &["alpha"]).await;
     let mut terminal = top(&world.nex, &["-A", "--interval", "500ms"], (120, 40));
     shows(&terminal, &["all namespaces", "default/alpha"]).await;
     terminal.press(DOWN).unwrap();
@@ -126,8 +125,7 @@ async fn a_copy_is_started_after_a_question() {
 #[tokio::test]
 async fn what_a_workload_counts_is_shown_per_second() {
     let world = World::up().await;
-    let program = echo_service().unwrap().display().to_string();
-    world.nex.ok(&["run", &program, "--name", "alpha"]).await;
+    run_services(&world, &["alpha"]).await;
     let id = world.ids().await.remove(0);
     let mut terminal = top(&world.nex, &["--interval", "500ms"], (80, 24));
     shows(&terminal, &["alpha", "CALLS/S"]).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use futures::TryStreamExt;
-use nex_testkit::{NatsServer, Nex, Terminal, echo_service};
+use nex_testkit::{NatsServer, Nex, echo_service};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -117,14 +117,7 @@ async fn a_slow_upload_shows_how_far_it_is_and_is_not_whole_in_memory() {
     let large = std::fs::File::create(nex.work_dir().join("large.bin")).unwrap();
     large.set_len(LARGE).unwrap();
     let arguments = ["run", "large.bin", "--type", "wasm", "--on", "x"];
-    let command = nex.command(&arguments);
-    let program = command.get_program().to_str().unwrap();
-    let environment: Vec<(&str, &str)> = command
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
-        .collect();
-    let mut terminal =
-        Terminal::spawn(program, &arguments, &environment, &nex.work_dir(), (80, 24)).unwrap();
+    let mut terminal = nex.terminal(&arguments, (80, 24));
     let shown =
         terminal.shows("the bar", SOON, |screen| screen.contains("uploading large.bin")).await;
     let screen = shown.unwrap();

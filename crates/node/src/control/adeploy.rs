@@ -28,7 +28,6 @@ use super::{Shared, malformed, mismatch};
 use crate::agents::Agent;
 use crate::bids::Claim;
 use crate::state::Kept;
-use crate::traces;
 use crate::workloads::{Remembered, may_act};
 
 /// The Go client waits 60 s; the node answers before that (section 13, "Bids and deploys").
@@ -38,7 +37,7 @@ pub(super) async fn answer(shared: &Shared, namespace: &str, bid: &str, asked: &
     if !shared.bids.is_known(bid, Instant::now()) {
         return Answer::Silence;
     }
-    let mut span = traces::of_request(&shared.tracer, "ADEPLOY", asked);
+    let mut span = shared.tracer.answering("ADEPLOY", asked.traceparent.as_deref());
     let answer = deploy(shared, namespace, bid, &asked.body, &span.scope()).await;
     if let Some(code) = answer.error_code() {
         span.fail(code, "the deploy was refused or failed");

@@ -10,12 +10,11 @@ use nex_bus::service::{Answer, Request};
 use nex_policy::auction::{Candidate, Question, bid};
 
 use super::{Shared, malformed};
-use crate::traces;
 
 pub(super) fn answer(shared: &Shared, namespace: &str, asked: &Request) -> Answer {
     // Everybody hears an auction: one that is part of no trace begins none on each node.
     let is_traced = asked.traceparent.is_some();
-    let _span = is_traced.then(|| traces::of_request(&shared.tracer, "AUCTION", asked));
+    let _span = is_traced.then(|| shared.tracer.answering("AUCTION", asked.traceparent.as_deref()));
     let request = match decode::<AuctionRequest>(&asked.body) {
         Ok(request) => request,
         Err(error) => return malformed("failed to unmarshal auction request", &error),

@@ -124,6 +124,8 @@ impl Prepared {
     pub(crate) fn spawn(self, shared: &Arc<Shared>) {
         let (since, inner) = (SystemTime::now(), Mutex::default());
         let collected = Arc::new(Collected { since, inner });
+        // Asked once, so that they are there when an exporter asks.
+        let _none_yet = shared.view.counts();
         let tasks = &shared.tasks;
         let (of, into) = (Arc::clone(shared), Arc::clone(&collected));
         tasks.spawn("metrics", OnFailure::Log, collect(of, into, self.feed, tasks.token()));
@@ -133,13 +135,7 @@ impl Prepared {
             announce(endpoint.address());
             let (of, from) = (Arc::clone(shared), Arc::clone(&collected));
             let served = serve(endpoint, move || snapshot(&of, &from));
-            let ended = tasks.token().cancelled_owned();
-            tasks.spawn("metrics endpoint", OnFailure::Log, async move {
-                tokio::select! {
-                    () = served => {}
-                    () = ended => {}
-                }
-            });
+            tasks.spawn_until(tasks.token(), "metrics endpoint", OnFailure::Log, served);
         }
         if let Some((pusher, every)) = self.pusher {
             let (of, from) = (Arc::clone(shared), Arc::clone(&collected));
@@ -178,7 +174,10 @@ async fn collect(
         tokio::select! {
             message = feed.next() => match message {
                 Some(message) => take(&shared, &collected, &message),
-                None => return,
+                None => {
+                    tracing::warn!("metrics are heard no more: the subscription has ended");
+                    return;
+                }
             },
             _ = look.tick() => collected.with(|inner| {
                 inner.totals.retain(|id| shared.workloads.is_remembered(id));

@@ -69,8 +69,7 @@ fn is_sound_histogram(it: &Histogram) -> bool {
 /// Whether `now` may be a later reading of what `before` was read from: nothing has become less.
 pub(crate) fn has_grown(now: &FunctionMetrics, before: &FunctionMetrics) -> bool {
     let counts = |it: &FunctionMetrics| {
-        let histograms = [it.duration.count(), it.queue_time.count()];
-        let [duration, queue_time] = histograms;
+        let (duration, queue_time) = (it.duration.count(), it.queue_time.count());
         [it.calls, it.cold_starts, it.bytes_received, it.bytes_sent, duration, queue_time]
     };
     counts(now).iter().zip(counts(before)).all(|(now, before)| *now >= before)

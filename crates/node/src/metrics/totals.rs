@@ -103,14 +103,13 @@ impl Totals {
         now: SystemTime,
         name: impl FnOnce() -> Option<Name>,
     ) {
-        if self.copies.contains_key(id) || self.copies.len() >= MOST_COPIES {
+        if self.knows(id) || !self.remember(id, now, name) {
             return;
         }
-        let Some(name) = name() else { return };
-        let series = self.place(name, now);
-        let functions = reading.function.iter().map(|it| (it.clone(), now)).collect();
-        let process = reading.process.clone();
-        self.copies.insert(id.to_owned(), Copy { series, functions, process, is_leaving: false });
+        if let Some(copy) = self.copies.get_mut(id) {
+            copy.functions = reading.function.iter().map(|it| (it.clone(), now)).collect();
+            copy.process.clone_from(&reading.process);
+        }
     }
 
     /// Adds what `id` has counted since its last reading; false when there is no room for another.
@@ -122,14 +121,8 @@ impl Totals {
         now: SystemTime,
         name: impl FnOnce() -> Option<Name>,
     ) -> bool {
-        if !self.copies.contains_key(id) {
-            let Some(name) = name().filter(|_| self.copies.len() < MOST_COPIES) else {
-                return false;
-            };
-            let series = self.place(name, now);
-            let (functions, process) = (Vec::new(), None);
-            self.copies
-                .insert(id.to_owned(), Copy { series, functions, process, is_leaving: false });
+        if !self.remember(id, now, name) {
+            return false;
         }
         let Some(copy) = self.copies.get_mut(id) else { return false };
         let total = self.totals.entry(copy.series.clone()).or_insert_with(|| Total::new(now));
@@ -142,6 +135,18 @@ impl Totals {
             total.add_process(&process, copy.process.as_ref());
             copy.process = Some(process);
         }
+        true
+    }
+
+    /// Makes a place for a workload that is new; false when there is none.
+    fn remember(&mut self, id: &str, now: SystemTime, name: impl FnOnce() -> Option<Name>) -> bool {
+        if self.knows(id) {
+            return true;
+        }
+        let Some(name) = name().filter(|_| self.copies.len() < MOST_COPIES) else { return false };
+        let series = self.place(name, now);
+        let copy = Copy { series, functions: Vec::new(), process: None, is_leaving: false };
+        self.copies.insert(id.to_owned(), copy);
         true
     }
 

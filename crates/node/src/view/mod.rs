@@ -14,7 +14,7 @@ mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -50,7 +50,8 @@ pub(crate) struct View {
     written: watch::Sender<Option<u64>>,
     /// A successor is about to start in this process, and finds the entries as they are.
     stays: AtomicBool,
-    counts: Mutex<Counts>,
+    /// Absent until somebody asks for them.
+    counts: OnceLock<Mutex<Counts>>,
 }
 
 impl Default for View {
@@ -61,7 +62,7 @@ impl Default for View {
             wake: Notify::new(),
             written,
             stays: AtomicBool::new(false),
-            counts: Mutex::default(),
+            counts: OnceLock::new(),
         }
     }
 }
@@ -105,13 +106,16 @@ impl View {
         self.wake.notify_one();
     }
 
-    /// The workloads at the last look.
+    /// The workloads at the last look. They are counted from the first time that somebody asks.
     pub(crate) fn counts(&self) -> Counts {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let counts = self.counts.get_or_init(Mutex::default);
+        counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn counted(&self, counts: Counts) {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    fn counted(&self, count: impl FnOnce() -> Counts) {
+        if let Some(counts) = self.counts.get() {
+            *counts.lock().unwrap_or_else(PoisonError::into_inner) = count();
+        }
     }
 
     /// Whether the connection came back since the last look; told once.

@@ -101,7 +101,7 @@ impl Publisher {
         // A node that stops drains its nexlets: what runs is to come back, and its entries stay as they are.
         if *self.shared.state.borrow() != NodeState::Stopping {
             self.look(&told, is_due).await;
-            self.shared.view.counted(self.counts());
+            self.shared.view.counted(|| self.counts());
         }
         let node = observe::node(&self.shared);
         let node_differs = is_due || self.node.as_ref().is_none_or(|n| !n.is_alike(&node));

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use nex_functions::Scope;
 use nex_functions::host::{Headers, Host};
 use nex_functions::runtime::{Call, ColdStarts, GuestLog, GuestSpec, Level};
+use nex_functions::{Scope, TRACEPARENT};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
@@ -34,9 +34,6 @@ const MAX_RANDOM: u64 = 1024 * 1024;
 /// Bytes that one host call may take over from the guest, whatever its memory limit: lists may point to the
 /// same bytes many times.
 const MAX_TAKEN_OVER: u64 = 64 * 1024 * 1024;
-
-/// The header by which a trace goes on.
-const TRACE: &str = "traceparent";
 
 pub(crate) struct State {
     limits: Limits,
@@ -138,7 +135,7 @@ impl State {
     /// What follows is done for `call`.
     pub(super) fn begin(&mut self, call: &Call) {
         self.own_reply.clone_from(&call.reply);
-        let trace = call.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(TRACE));
+        let trace = call.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(TRACEPARENT));
         self.trace = trace.map(|(_, value)| value.clone());
         self.hooks.trace.clone_from(&self.trace);
         self.scope = call.scope.clone();
@@ -163,9 +160,9 @@ impl State {
 
 /// With the trace of the call, unless the guest set another.
 pub(super) fn with_trace(mut headers: Headers, trace: Option<&str>) -> Headers {
-    let is_set = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(TRACE));
+    let is_set = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(TRACEPARENT));
     if let (Some(trace), false) = (trace, is_set) {
-        headers.push((TRACE.to_owned(), trace.to_owned()));
+        headers.push((TRACEPARENT.to_owned(), trace.to_owned()));
     }
     headers
 }

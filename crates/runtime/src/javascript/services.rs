@@ -119,12 +119,9 @@ pub(super) async fn run(
 
 async fn key_value(operation: u32, argument: &Bytes, context: &mut Context) -> Outcome {
     let (place, value): (Place, Bytes) = read(argument)?;
-    let mut span = bucket_span(&context.scope, name_of(operation), place.bucket.as_deref());
+    let span = bucket_span(&context.scope, name_of(operation), place.bucket.as_deref());
     let outcome = on_keys(operation, &place, value, context).await;
-    if let Err(Failure::Host(error)) = &outcome {
-        span.fail(error.kind(), "");
-    }
-    outcome
+    end(span, outcome)
 }
 
 async fn on_keys(operation: u32, place: &Place, value: Bytes, context: &mut Context) -> Outcome {
@@ -172,12 +169,9 @@ async fn on_keys(operation: u32, place: &Place, value: Bytes, context: &mut Cont
 
 async fn objects(operation: u32, argument: &Bytes, context: &mut Context) -> Outcome {
     let (place, value): (Place, Bytes) = read(argument)?;
-    let mut span = bucket_span(&context.scope, name_of(operation), place.bucket.as_deref());
+    let span = bucket_span(&context.scope, name_of(operation), place.bucket.as_deref());
     let outcome = on_objects(operation, &place, value, context).await;
-    if let Err(Failure::Host(error)) = &outcome {
-        span.fail(error.kind(), "");
-    }
-    outcome
+    end(span, outcome)
 }
 
 async fn on_objects(operation: u32, place: &Place, value: Bytes, context: &mut Context) -> Outcome {
@@ -218,12 +212,9 @@ async fn on_objects(operation: u32, place: &Place, value: Bytes, context: &mut C
 async fn messaging(operation: u32, argument: &Bytes, context: &mut Context) -> Outcome {
     let (mut letter, payload): (Letter, Bytes) = read(argument)?;
     let name = name_of(operation);
-    let mut span = message_span(&context.scope, name, &letter.subject, &mut letter.headers);
+    let span = message_span(&context.scope, name, &letter.subject, &mut letter.headers);
     let outcome = send(operation, letter, payload, context).await;
-    if let Err(Failure::Host(error)) = &outcome {
-        span.fail(error.kind(), "");
-    }
-    outcome
+    end(span, outcome)
 }
 
 async fn send(operation: u32, letter: Letter, payload: Bytes, context: &mut Context) -> Outcome {
@@ -257,10 +248,7 @@ async fn http(argument: &Bytes, context: &mut Context) -> Outcome {
     let mut request = Request { method, url, headers, body: None, max_redirects: redirects };
     let mut span = http_span(&context.scope, &mut request);
     let outcome = fetch_whole(request, has_body.then_some(body), context, &mut span).await;
-    if let Err(Failure::Host(error)) = &outcome {
-        span.fail(error.kind(), "");
-    }
-    outcome
+    end(span, outcome)
 }
 
 async fn fetch_whole(
@@ -284,6 +272,14 @@ async fn fetch_whole(
     let head = json!({ "status": response.status, "url": response.url, "headers": headers });
     let bytes = collect(response.body, Some(held)).await?;
     give(held, &head, &[bytes])
+}
+
+/// The span ends with what came of it.
+fn end(mut span: Span, outcome: Outcome) -> Outcome {
+    if let Err(Failure::Host(error)) = &outcome {
+        span.fail(error.kind(), "");
+    }
+    outcome
 }
 
 /// What the operation's span is called.

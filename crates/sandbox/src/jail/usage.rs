@@ -6,6 +6,7 @@
 use std::fs;
 
 use super::Usage;
+use crate::identity::fields_of;
 use crate::tree::resident_bytes;
 
 /// A tree with more processes is not counted.
@@ -78,8 +79,7 @@ struct Times {
 impl Times {
     fn read(pid: i32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The command name stands in parentheses, and may hold spaces and parentheses.
-        let fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
+        let fields = fields_of(&text)?;
         // The 14th field of the line, by the manual's count, is the 12th after the name.
         let mut fields = fields.skip(11).map(|field| field.parse::<u64>().unwrap_or_default());
         let own = fields.next()? + fields.next()?;

@@ -2,7 +2,7 @@
 //!
 //! Owns: the protobuf message. Never: sends it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::names::{Key, Kind, OVERFLOW};
 use super::snapshot::{Family, Point, Snapshot, Value};
+use crate::otlp::nanoseconds;
 
 /// Values are told since their beginning, not since the last export: a lost one loses nothing.
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
@@ -118,10 +119,4 @@ fn attribute(key: &str, value: &str) -> KeyValue {
 fn key_value(key: &str, value: any_value::Value) -> KeyValue {
     let value = Some(AnyValue { value: Some(value) });
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
-}
-
-/// 0, which OTLP has for "unknown", for what lies before 1970.
-fn nanoseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -7,8 +7,7 @@ use std::str;
 
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
-/// The header by which a trace goes on.
-pub const TRACEPARENT: &str = "traceparent";
+pub use nex_api::TRACEPARENT;
 /// What vendors add to it; passed on as it came.
 pub const TRACESTATE: &str = "tracestate";
 
@@ -20,7 +19,7 @@ const LONGEST_STATE: usize = 512;
 
 /// Which span of which trace, and whether the trace is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SpanContext {
+pub(crate) struct SpanContext {
     pub(crate) trace_id: [u8; 16],
     pub(crate) span_id: [u8; 8],
     is_sampled: bool,
@@ -29,7 +28,7 @@ pub struct SpanContext {
 impl SpanContext {
     /// Reads a `traceparent`; `None` for what is none.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = text.trim().as_bytes();
         let fields = bytes.get(..LENGTH)?;
         let is_split = [2, 35, 52].iter().all(|at| fields.get(*at) == Some(&b'-'));
@@ -64,7 +63,7 @@ impl SpanContext {
 
     /// Whether spans of the trace are kept.
     #[must_use]
-    pub fn is_sampled(self) -> bool {
+    pub(crate) fn is_sampled(self) -> bool {
         self.is_sampled
     }
 }

@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span as RelayedSpan;
 use prost::Message as _;
-use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, sleep};
 
 use super::batch::Spans;
@@ -57,7 +56,7 @@ pub async fn export(mut spans: Spans, delivery: impl Delivery, resource: Resourc
         let mut batch = spans.batch().await;
         for (message, n_spans) in batch.messages(&resource) {
             match send(spans.tracer(), &delivery, message, &mut told).await {
-                Ok(()) => told.arrived(),
+                Ok(()) => told.arrived(spans.tracer()),
                 Err(error) => told.lost(spans.tracer(), n_spans, &error),
             }
         }
@@ -96,7 +95,6 @@ async fn send(
 #[derive(Debug, Default)]
 struct Told {
     is_away: bool,
-    n_lost: usize,
     n_dropped: u64,
     overflow: Option<Instant>,
 }
@@ -110,14 +108,14 @@ impl Told {
 
     fn lost(&mut self, tracer: &Tracer, n_spans: usize, error: &Undelivered) {
         self.away(error);
-        self.n_lost += n_spans;
         tracer.lost(u64::try_from(n_spans).unwrap_or(u64::MAX));
-        self.n_dropped = tracer.dropped();
     }
 
-    fn arrived(&mut self) {
+    fn arrived(&mut self, tracer: &Tracer) {
         if std::mem::take(&mut self.is_away) {
-            let spans = std::mem::take(&mut self.n_lost);
+            let dropped = tracer.dropped();
+            let spans = dropped.saturating_sub(self.n_dropped);
+            self.n_dropped = dropped;
             tracing::info!(spans, "spans can be sent again; so many were lost");
         }
     }
@@ -153,30 +151,14 @@ impl Collector {
 #[async_trait]
 impl Delivery for Collector {
     async fn deliver(&self, message: Vec<u8>) -> Result<(), Undelivered> {
-        let request = self.client.post(&self.url).header(CONTENT_TYPE, "application/x-protobuf");
-        let response = request.body(message).send().await.map_err(|error| {
-            let why = innermost(&error);
-            Undelivered::Now(format!("{} does not answer: {why}", self.url))
-        })?;
-        let status = response.status();
-        // Those that OTLP says may be tried again.
-        let may_pass = [429, 502, 503, 504].contains(&status.as_u16());
-        let why = || format!("{} answered {status}", self.url);
-        match status.is_success() {
-            true => Ok(()),
-            false if may_pass => Err(Undelivered::Now(why())),
-            false => Err(Undelivered::Ever(why())),
-        }
+        otlp::post(&self.client, &self.url, message.into()).await.map_err(|failure| {
+            let why = format!("{}: {}", self.url, failure.reason);
+            match failure.again_after {
+                Some(_) => Undelivered::Now(why),
+                None => Undelivered::Ever(why),
+            }
+        })
     }
-}
-
-/// The cause that says most, as `connection refused`.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// Passes on what another process tells of its own spans. Those without ids are left out; beyond the queue's

@@ -18,7 +18,7 @@ mod span;
 mod tracer;
 
 pub use batch::{Batch, MOST_BYTES, Spans};
-pub use context::{SpanContext, TRACEPARENT, TRACESTATE};
+pub use context::{TRACEPARENT, TRACESTATE};
 pub use export::{Collector, Delivery, Undelivered, export, relay};
 pub use scope::Scope;
 pub use span::{Kind, Span, Value};

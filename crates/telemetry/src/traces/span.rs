@@ -4,7 +4,7 @@
 //! nobody keeps, but for the headers that say so.
 
 use std::fmt;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1 as wire;
@@ -12,11 +12,11 @@ use opentelemetry_proto::tonic::trace::v1 as wire;
 use super::context::SpanContext;
 use super::scope::Scope;
 use super::tracer::{Item, Tracer};
+use crate::otlp::nanoseconds;
 
 /// Characters of a text, whoever wrote it.
 const LONGEST_TEXT: usize = 256;
 const MOST_ATTRIBUTES: usize = 32;
-const MOST_EVENTS: usize = 16;
 /// The one flag of a span that is kept.
 const SAMPLED: u32 = 1;
 
@@ -147,17 +147,6 @@ impl Span {
         }
     }
 
-    /// Something that happened meanwhile.
-    pub fn event(&mut self, name: &'static str) {
-        let State::Kept(kept) = &mut self.0 else { return };
-        if kept.span.events.len() >= MOST_EVENTS {
-            kept.span.dropped_events_count += 1;
-            return;
-        }
-        let (time_unix_nano, name) = (kept.now(), name.to_owned());
-        kept.span.events.push(wire::span::Event { time_unix_nano, name, ..Default::default() });
-    }
-
     /// It did not go well; `kind` is one of few words or codes, `why` a sentence: empty where that could tell
     /// a key, a query or a payload.
     pub fn fail(&mut self, kind: &str, why: &str) {
@@ -245,6 +234,5 @@ fn bounded(text: String) -> String {
 }
 
 fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    nanoseconds(SystemTime::now())
 }

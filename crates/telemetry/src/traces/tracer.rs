@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::resource::v1::Resource as Message;
 use opentelemetry_proto::tonic::trace::v1 as wire;
@@ -109,6 +110,12 @@ impl Tracer {
         Span::begin(self, context, above, state, kind, name())
     }
 
+    /// The span of a request that is answered here, below that of whoever asks.
+    pub fn answering(&self, name: &'static str, traceparent: Option<&str>) -> Span {
+        let parent = Parent { traceparent, ..Parent::NONE };
+        self.span(Kind::Server, parent, || name.to_owned())
+    }
+
     /// What has ended and is to be sent; `None` when it is off or somebody else sends it.
     #[must_use]
     pub fn take_spans(&self) -> Option<Spans> {
@@ -125,6 +132,13 @@ impl Tracer {
         let (tell, told) = oneshot::channel();
         if shared.queue.send(Item::Flush(tell)).await.is_ok() {
             let _nobody_sends = told.await;
+        }
+    }
+
+    /// Likewise, but no longer than this.
+    pub async fn flush_within(&self, bound: Duration) {
+        if tokio::time::timeout(bound, self.flush()).await.is_err() {
+            tracing::warn!("the last spans were not sent");
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nex_client::Client;
 use tokio::time::Instant;
 
-use super::ours::{ids_of, version_of};
+use super::ours::ids_of;
 use crate::commands::run::{Fulfilled, Prepared, RunArgs, Wish};
 use crate::error::CliError;
 
@@ -55,8 +55,8 @@ pub(super) async fn attempt(
         Ok(prepared) => prepared,
         Err(error) => return Attempt { result: Err(error), ..attempt },
     };
-    let request = &prepared.request;
-    let asked_for = version_of(request).map(|version| (request.name.clone(), version.to_owned()));
+    let name = &prepared.request.name;
+    let asked_for = prepared.version().map(|version| (name.clone(), version.to_owned()));
     let until_placing = saved.elapsed();
     let result = wish.place(&client, prepared).await;
     let took = match &result {

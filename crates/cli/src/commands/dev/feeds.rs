@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::happening::Happening;
 use crate::error::CliError;
+use crate::ui;
 
 const QUEUE: usize = 256;
 
@@ -65,7 +66,10 @@ impl Feeds {
     pub(super) async fn observe(&mut self, nats: &Nats, subjects: &[String]) {
         self.observe_nothing();
         // Without this the flow lacks calls, and nothing else does.
-        let Ok(seen) = observe(nats, subjects).await else { return };
+        let seen = match observe(nats, subjects).await {
+            Ok(seen) => seen,
+            Err(error) => return ui::note(format_args!("calls of others are not seen: {error}")),
+        };
         let token = self.tasks.token().child_token();
         self.spawn("calls", &token, calls(seen, self.sender.clone()));
         self.observer = Some(token.drop_guard());
@@ -91,11 +95,7 @@ impl Feeds {
         token: &CancellationToken,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
-        let token = token.clone();
-        let until_cancelled = async move {
-            token.run_until_cancelled(work).await;
-        };
-        self.tasks.spawn(name, OnFailure::Log, until_cancelled);
+        self.tasks.spawn_until(token.clone(), name, OnFailure::Log, work);
     }
 }
 

@@ -344,7 +344,12 @@ fn ms(millis: f64) -> String {
 
 /// For JSON: hundredths of a millisecond.
 pub(super) fn milliseconds(elapsed: Duration) -> f64 {
-    (elapsed.as_secs_f64() * 100_000.0).round() / 100.0
+    hundredths(elapsed.as_secs_f64())
+}
+
+/// Seconds, likewise.
+pub(super) fn hundredths(seconds: f64) -> f64 {
+    (seconds * 100_000.0).round() / 100.0
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use nex_api::Time;
 use nex_api::metrics::{FunctionMetrics, WorkloadMetrics};
 
-use super::happening::{Happening, milliseconds};
+use super::happening::{Happening, hundredths, milliseconds};
 
 /// Workloads whose last reading is kept; at a redeploy all are forgotten.
 const MOST: usize = 1000;
@@ -52,7 +52,7 @@ impl Meter {
             calls,
             failed: now.n_errors().saturating_sub(before.n_errors()),
             seconds: milliseconds(metrics.time.since(time)) / 1000.0,
-            half_within_milliseconds: half.map(|seconds| (seconds * 100_000.0).round() / 100.0),
+            half_within_milliseconds: half.map(hundredths),
         })
     }
 }

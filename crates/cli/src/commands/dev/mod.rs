@@ -12,18 +12,19 @@ mod keys;
 mod meter;
 mod ours;
 mod session;
-mod signals;
 mod watch;
+
+use std::io::{self, IsTerminal};
 
 use clap::Args;
 
 use self::flow::Flow;
 use self::keys::RawTerminal;
 use self::session::Setup;
-use self::signals::Signals;
 use self::watch::Watch;
 use super::logs::{Form, form};
 use super::run::{RunArgs, Wish};
+use super::signals::Signals;
 use crate::args::Globals;
 use crate::error::CliError;
 
@@ -70,7 +71,7 @@ pub(crate) async fn run(globals: Globals, args: DevArgs) -> Result<(), CliError>
         args,
         watch: Watch::new(wish.files()),
         flow: Flow::new(form),
-        signals: Signals::listen()?,
+        signals: Signals::listen(io::stderr().is_terminal())?,
         terminal: if form == Form::Text { RawTerminal::take() } else { None },
     };
     Box::pin(session::run(setup)).await.map_err(in_another_terminal)

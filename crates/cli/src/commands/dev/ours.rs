@@ -7,10 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nex_api::workload::{StartWorkloadRequest, WorkloadSummary, fact};
+use nex_api::workload::{WorkloadSummary, fact};
 use nex_bus::{ROUND_TRIP_BOUND, round_trip};
 use nex_client::Client;
-use serde_json::Value;
 
 use crate::commands::stop::{bury, stop_all};
 use crate::error::{CliError, Kind};
@@ -25,11 +24,6 @@ struct Known {
     before: BTreeSet<String>,
     started: BTreeSet<String>,
     versions: BTreeSet<String>,
-}
-
-/// What tells a version; see `nex run`.
-pub(super) fn version_of(request: &StartWorkloadRequest) -> Option<&str> {
-    request.metadata.get(fact::REQUEST_DIGEST).and_then(Value::as_str)
 }
 
 /// The ids of all that has a name now.

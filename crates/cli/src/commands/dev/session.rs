@@ -23,9 +23,9 @@ use super::happening::{Copy, Deployed, Happening, NotDeployed, milliseconds};
 use super::keys::{Action, Keys, RawTerminal};
 use super::meter::Meter;
 use super::ours::Ours;
-use super::signals::Signals;
 use super::watch::{Change, Watch};
 use crate::commands::run::{Fulfilled, Newest, Placed, RunArgs};
+use crate::commands::signals::Signals;
 use crate::error::{CliError, Kind};
 use crate::ui;
 
@@ -51,7 +51,6 @@ pub(super) struct Setup {
 #[derive(Debug, Default)]
 struct Running {
     name: String,
-    version: u32,
     ids: Vec<String>,
     subjects: Vec<String>,
 }
@@ -218,7 +217,7 @@ impl Session {
 
     fn failed(&mut self, error: CliError) {
         self.setup.watch.forget();
-        let still = self.running.as_ref().map(|running| running.version);
+        let still = self.running.as_ref().map(|_| self.n_versions);
         self.setup.flow.show(&Happening::NotDeployed(NotDeployed::new(error, still)));
     }
 
@@ -248,7 +247,7 @@ impl Session {
     /// A broken file was mended into what runs, or what runs was there before us.
     async fn runs_already(&mut self, request: &StartWorkloadRequest, id: &str) {
         let is_it = |running: &&Running| running.ids.iter().any(|ours| ours == id);
-        let version = self.running.as_ref().filter(is_it).map(|running| running.version);
+        let version = self.running.as_ref().filter(is_it).map(|_| self.n_versions);
         if version.is_none() {
             self.meter.begin([]);
             self.now_runs(request, vec![id.to_owned()]).await;
@@ -264,8 +263,7 @@ impl Session {
         if !is_observed {
             self.feeds.observe(&self.setup.workloads, &subjects).await;
         }
-        let (name, version) = (request.name.clone(), self.n_versions);
-        self.running = Some(Running { name, version, ids, subjects });
+        self.running = Some(Running { name: request.name.clone(), ids, subjects });
     }
 
     /// A Nexfile that changed the name leaves the old one behind. Keys wait meanwhile; it is rare.

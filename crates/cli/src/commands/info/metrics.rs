@@ -67,7 +67,7 @@ fn errors(counted: &FunctionMetrics) -> String {
 fn times(times: &Histogram) -> String {
     let part = |part: f64| {
         let seconds = times.quantile(part)?;
-        let is_above = times.bounds.last().is_some_and(|last| seconds >= *last);
+        let is_above = times.is_above(seconds);
         Some(if is_above { format!("over {}", time(seconds)) } else { time(seconds) })
     };
     match part(0.5).zip(part(0.99)) {

@@ -18,9 +18,8 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
-use replace::{Done, Wanted};
+use replace::Wanted;
 
-use super::served::parse_tags;
 use crate::args::{Globals, OtlpArgs, TraceArgs};
 use crate::error::CliError;
 use crate::nexfile::{self, Nexfile};
@@ -153,30 +152,24 @@ pub(crate) async fn run(globals: Globals, args: RunArgs) -> Result<(), CliError>
 async fn run_within(globals: &Globals, args: RunArgs, trace: &mut Trace) -> Result<(), CliError> {
     let start = Instant::now();
     let args = prepare::with_nexfile(args)?;
-    let (file, kind) = prepare::open(&args)?;
-    prepare::check(&args, kind)?;
-    let name = prepare::name(&args)?;
-    let tags = parse_tags(&args.tags)?;
-    trace.set("nex.workload.name", name.as_str());
+    let wish = Wish::of_file(prepare::name(&args)?, args.clone())?;
+    trace.set("nex.workload.name", wish.name.as_str());
     let client = globals.client().await?.within(trace.scope());
     trace.set("nex.namespace", client.namespace().as_str());
-    let uploading = file.upload(&client, &name);
-    let uploaded = trace.step("upload artifact", uploading).await?;
-    let mut request = prepare::start_request(&client, &args, kind, &name, &uploaded)?;
-    digest::attach(&mut request, &globals.state_dir());
-    let done = replace::replace(&client, &request, &tags, wanted(&args)).await?;
-    let elapsed = start.elapsed();
+    let uploaded = trace.step("upload artifact", wish.send(&client)).await?;
+    let prepared = wish.prepare(&client, &globals.state_dir(), uploaded)?;
+    let mut done = wish.place(&client, prepared).await?;
+    done.elapsed = start.elapsed();
     if !globals.json {
-        report::text(&args, &uploaded, &request, &done, elapsed);
+        report::text(&args, &done);
     }
-    let pruned = match &done {
-        Done::AlreadyRunning(_) => Vec::new(),
-        Done::Changed { .. } => local::prune_after(&client, &uploaded, &name).await,
-    };
+    if let Some(newest) = done.newest() {
+        done.pruned = newest.prune(&client).await;
+    }
     if globals.json {
-        report::json(&uploaded, &done, &pruned);
+        report::json(&done);
     } else if args.verbose {
-        report::pruned(&pruned);
+        report::pruned(&done.pruned);
     }
     Ok(())
 }

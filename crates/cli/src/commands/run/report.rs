@@ -12,46 +12,30 @@ use serde_json::json;
 
 use super::RunArgs;
 use super::placement::Placed;
-use super::replace::Done;
+use super::wish::Fulfilled;
 use crate::commands::served::for_people;
 use crate::ui;
 
 /// One document.
-pub(super) fn json(uploaded: &Uploaded, done: &Done, pruned: &[String]) {
-    match done {
-        Done::AlreadyRunning(workload) => ui::json(&json!({
-            "already_running": true, "id": workload.id, "name": workload.name,
-        })),
-        Done::Changed { placed, n_stopped, n_buried } => {
-            let responses: Vec<_> = placed.iter().map(|placed| &placed.response).collect();
-            ui::json(&json!({
-                "already_running": false, "workloads": responses,
-                "replaced": n_stopped, "replaced_unreachable": n_buried,
-                "uri": uploaded.uri, "digest": uploaded.digest.to_string(),
-                "pruned": pruned,
-            }));
-        }
+pub(super) fn json(fulfilled: &Fulfilled) {
+    let mut told = fulfilled.to_json();
+    if let (Some(uploaded), None) = (&fulfilled.uploaded, fulfilled.already()) {
+        told["uri"] = json!(uploaded.uri);
+        told["digest"] = json!(uploaded.digest.to_string());
     }
+    ui::json(&told);
 }
 
 /// What happened, and what to type next.
-pub(super) fn text(
-    args: &RunArgs,
-    uploaded: &Uploaded,
-    request: &StartWorkloadRequest,
-    done: &Done,
-    elapsed: Duration,
-) {
-    let (placed, n_stopped, n_buried) = match done {
-        Done::AlreadyRunning(workload) => {
-            return already(&request.name, &workload.id);
-        }
-        Done::Changed { placed, n_stopped, n_buried } => (placed, *n_stopped, *n_buried),
-    };
-    ui::line(describe_upload(uploaded, args.path()));
-    deployed(request, placed, elapsed);
-    replaced(n_stopped, n_buried);
-    how_to_use(args, &request.name);
+pub(super) fn text(args: &RunArgs, fulfilled: &Fulfilled) {
+    let is_new = fulfilled.already().is_none();
+    if let Some(uploaded) = fulfilled.uploaded.as_ref().filter(|_| is_new) {
+        ui::line(describe_upload(uploaded, args.path()));
+    }
+    fulfilled.tell(false);
+    if is_new {
+        how_to_use(args, &fulfilled.request.name);
+    }
 }
 
 /// What was started, a line each, with warnings.

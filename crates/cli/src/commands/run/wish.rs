@@ -53,12 +53,12 @@ enum Artifact {
 /// What was done for a wish.
 #[derive(Debug)]
 pub(crate) struct Fulfilled {
-    request: StartWorkloadRequest,
-    done: Done,
-    uploaded: Option<Uploaded>,
-    elapsed: Duration,
+    pub(super) request: StartWorkloadRequest,
+    pub(super) done: Done,
+    pub(super) uploaded: Option<Uploaded>,
+    pub(super) elapsed: Duration,
     /// Older uploads that went.
-    pruned: Vec<String>,
+    pub(super) pruned: Vec<String>,
 }
 
 /// The newest upload of a name.
@@ -82,6 +82,13 @@ pub(crate) struct Prepared {
     uploaded: Option<Uploaded>,
 }
 
+impl Prepared {
+    /// What tells this version from others.
+    pub(crate) fn version(&self) -> Option<&str> {
+        digest::of(&self.request)
+    }
+}
+
 impl Wish {
     /// Reads the file and checks all that can be checked before anything is sent.
     pub(crate) fn of(nexfile: Nexfile) -> Result<Self, CliError> {
@@ -101,7 +108,7 @@ impl Wish {
         Self::of_file(prepare::name(&args)?, args)
     }
 
-    fn of_file(name: WorkloadName, args: RunArgs) -> Result<Self, CliError> {
+    pub(super) fn of_file(name: WorkloadName, args: RunArgs) -> Result<Self, CliError> {
         let (file, kind) = prepare::open(&args)?;
         prepare::check(&args, kind)?;
         let (tags, wanted) = (parse_tags(&args.tags)?, wanted(&args));
@@ -196,10 +203,24 @@ impl Wish {
         client: &Client,
         state_dir: &Path,
     ) -> Result<Prepared, CliError> {
-        let uploaded = match &self.artifact {
-            Artifact::File { file, .. } => Some(file.upload(client, &self.name).await?),
-            Artifact::There(_) => None,
-        };
+        let uploaded = self.send(client).await?;
+        self.prepare(client, state_dir, uploaded)
+    }
+
+    /// Brings its file, if it has one, to where nodes can fetch it.
+    pub(super) async fn send(&self, client: &Client) -> Result<Option<Uploaded>, CliError> {
+        match &self.artifact {
+            Artifact::File { file, .. } => Ok(Some(file.upload(client, &self.name).await?)),
+            Artifact::There(_) => Ok(None),
+        }
+    }
+
+    pub(super) fn prepare(
+        &self,
+        client: &Client,
+        state_dir: &Path,
+        uploaded: Option<Uploaded>,
+    ) -> Result<Prepared, CliError> {
         let request = self.request(client, state_dir, uploaded.as_ref())?;
         Ok(Prepared { request, uploaded })
     }

@@ -10,6 +10,7 @@ use nex_client::{EventLine, LogRecord};
 use serde_json::Value;
 
 use super::screen::text::clean;
+use crate::commands::logs::keep_last;
 
 /// Lines and events that are kept; older ones are let go.
 const MOST_LINES: usize = 1_000;
@@ -24,6 +25,8 @@ pub(super) enum Told {
     Event(Happening),
     /// Nothing older of lines is kept, and why.
     NoLines(String),
+    /// Likewise of events.
+    NoEvents(String),
 }
 
 /// One line of its log, without control codes.
@@ -51,6 +54,7 @@ pub(super) struct Detail {
     pub(super) lines: VecDeque<Line>,
     pub(super) events: VecDeque<Happening>,
     pub(super) no_lines: Option<String>,
+    pub(super) no_events: Option<String>,
     /// How many of the newest lines lie below the screen.
     pub(super) scroll: usize,
 }
@@ -58,7 +62,7 @@ pub(super) struct Detail {
 impl Detail {
     pub(super) fn of(workload: Arc<WorkloadSummary>) -> Self {
         let (lines, events) = (VecDeque::new(), VecDeque::new());
-        Self { workload, is_gone: false, lines, events, no_lines: None, scroll: 0 }
+        Self { workload, is_gone: false, lines, events, no_lines: None, no_events: None, scroll: 0 }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -83,6 +87,7 @@ impl Detail {
             }
             Told::Event(event) => keep_last(&mut self.events, event, MOST_EVENTS),
             Told::NoLines(why) => self.no_lines = Some(why),
+            Told::NoEvents(why) => self.no_events = Some(why),
         }
     }
 
@@ -93,13 +98,6 @@ impl Detail {
     pub(super) fn scroll_down(&mut self, n_lines: usize) {
         self.scroll = self.scroll.saturating_sub(n_lines);
     }
-}
-
-fn keep_last<T>(kept: &mut VecDeque<T>, newest: T, most: usize) {
-    if kept.len() >= most {
-        kept.pop_front();
-    }
-    kept.push_back(newest);
 }
 
 impl Line {

@@ -134,7 +134,14 @@ impl Mine {
     }
 
     async fn events(&self) -> Option<()> {
-        let mut history = self.client.past_events(Begin::Last(NEWEST_EVENTS), true).await.ok()?;
+        let opened = self.client.past_events(Begin::Last(NEWEST_EVENTS), true).await;
+        let mut history = match opened {
+            Ok(history) => history,
+            Err(error) => return self.tell(Told::NoEvents(error.to_string())).await,
+        };
+        if let Some(why) = history.missing() {
+            self.tell(Told::NoEvents(why.to_string())).await?;
+        }
         while let Some(event) = history.past().await {
             self.event(&event).await?;
         }

@@ -124,7 +124,7 @@ impl Meter {
 
 fn called(figures: &mut Figures, now: &FunctionMetrics, before: &FunctionMetrics, seconds: f64) {
     figures.calls = rate(now.calls, before.calls, seconds);
-    figures.errors = rate(n_errors(now), n_errors(before), seconds);
+    figures.errors = rate(now.n_errors(), before.n_errors(), seconds);
     figures.p99 = percentile(&now.duration.since(&before.duration));
 }
 
@@ -134,13 +134,9 @@ fn rate(now: u64, before: u64, seconds: f64) -> Option<f64> {
     now.checked_sub(before).map(|n| n as f64 / seconds)
 }
 
-fn n_errors(function: &FunctionMetrics) -> u64 {
-    function.n_errors()
-}
-
 fn percentile(durations: &Histogram) -> Option<Percentile> {
     let seconds = durations.quantile(0.99)?;
-    let is_above = durations.bounds.last().is_some_and(|last| seconds >= *last);
+    let is_above = durations.is_above(seconds);
     Some(Percentile { seconds, is_above })
 }
 

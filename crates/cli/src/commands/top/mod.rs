@@ -34,7 +34,6 @@ use nex_api::Time;
 use nex_bus::connect;
 use nex_client::Client;
 use nex_sandbox::{OnFailure, Tasks};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -43,11 +42,14 @@ use self::screen::{Theme, View};
 use self::state::{Moment, News, Setting, State};
 use self::terminal::Canvas;
 use crate::args::Globals;
+use crate::commands::signals::Signals;
 use crate::error::CliError;
 use crate::ui;
 
 /// News that come faster are drawn together; keys are drawn at once.
 const FRAME: Duration = Duration::from_millis(100);
+/// The screen is drawn so often without news.
+const IDLE: Duration = Duration::from_secs(1);
 /// Background tasks obey within this, or end with the process.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 const SHORTEST: Duration = Duration::from_millis(500);
@@ -124,11 +126,6 @@ struct Top {
     following: Option<CancellationToken>,
 }
 
-/// What ends it from outside.
-struct Ends {
-    signals: [Signal; 3],
-}
-
 impl Top {
     fn start(client: Client, setting: Setting, tasks: Tasks) -> Result<Self, CliError> {
         let size = terminal::size().map_err(|error| broken(&error))?;
@@ -163,35 +160,33 @@ impl Top {
         token: CancellationToken,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        let work = async move {
-            let _cancelled = token.run_until_cancelled(future).await;
-        };
-        self.tasks.spawn(name, OnFailure::Log, work);
+        self.tasks.spawn_until(token, name, OnFailure::Log, future);
     }
 
     /// Until a key or a signal ends it, or the terminal is gone.
     async fn run(mut self) -> Result<(), CliError> {
-        let mut ends = Ends::new().map_err(|error| broken(&error))?;
+        let mut signals = Signals::listen(true)?;
         let mut canvas = Canvas::open().map_err(|error| broken(&error))?;
         let mut events = terminal::keys().map_err(|error| broken(&error))?;
-        // When the screen is to be drawn next; none while it shows what there is.
-        let mut due = Some(tokio::time::Instant::now());
+        // When the screen is to be drawn next.
+        let mut due = tokio::time::Instant::now();
         loop {
             if terminal::has_panicked() {
                 return Err(CliError::other("nex top met an error of its own, told above"));
             }
             tokio::select! {
                 biased;
-                () = ends.come() => return Ok(()),
+                () = signals.recv() => return Ok(()),
                 event = events.recv() => {
                     let Some(event) = event else { return Ok(()) };
                     if let Some(Effect::Quit) = self.event(&event) {
                         return Ok(());
                     }
-                    due = Some(tokio::time::Instant::now());
+                    due = tokio::time::Instant::now();
                 }
-                () = until(due) => {
-                    due = None;
+                () = tokio::time::sleep_until(due) => {
+                    // Uptimes go on, and a task that died is noticed.
+                    due = tokio::time::Instant::now() + IDLE;
                     if terminal::has_panicked() {
                         continue;
                     }
@@ -200,8 +195,8 @@ impl Top {
                 }
                 Some(news) = self.news.recv() => {
                     let at = self.moment();
-                    if self.state.apply(news, &at) && due.is_none() {
-                        due = Some(tokio::time::Instant::now() + FRAME);
+                    if self.state.apply(news, &at) {
+                        due = due.min(tokio::time::Instant::now() + FRAME);
                     }
                 }
             }
@@ -255,31 +250,6 @@ impl Top {
     fn follow(&mut self, token: Option<CancellationToken>) {
         if let Some(before) = std::mem::replace(&mut self.following, token) {
             before.cancel();
-        }
-    }
-}
-
-async fn until(due: Option<tokio::time::Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        // Uptimes go on, and a task that died is noticed.
-        None => tokio::time::sleep(Duration::from_secs(1)).await,
-    }
-}
-
-impl Ends {
-    fn new() -> std::io::Result<Self> {
-        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-        let [terminate, interrupt, hangup] = kinds.map(signal);
-        Ok(Self { signals: [terminate?, interrupt?, hangup?] })
-    }
-
-    async fn come(&mut self) {
-        let [terminate, interrupt, hangup] = &mut self.signals;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
         }
     }
 }

@@ -45,7 +45,7 @@ impl Key {
         after.next().copied().unwrap_or(Key::Name)
     }
 
-    fn is_text(self) -> bool {
+    pub(super) fn is_text(self) -> bool {
         matches!(self, Self::Name | Self::Type | Self::Node | Self::State)
     }
 }

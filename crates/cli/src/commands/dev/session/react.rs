@@ -27,8 +27,7 @@ impl Session {
             Action::Ask | Action::Edited | Action::Dismiss => self.draw_line(),
             Action::Send(line) => {
                 self.draw_line();
-                let subjects = self.running.as_ref().map(|running| running.subjects.as_slice());
-                match Request::typed(&line, only(subjects.unwrap_or_default())) {
+                match Request::typed(&line, self.only_subject()) {
                     Ok(request) => self.call(request),
                     Err(error) => {
                         let hint = error.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -50,10 +49,14 @@ impl Session {
         Next::GoOn
     }
 
+    /// The subject that a call can only mean now.
+    fn only_subject(&self) -> Option<&str> {
+        only(self.running.as_ref().map_or(&[], |running| running.subjects.as_slice()))
+    }
+
     /// The question of `c` with what is typed, or none.
     fn draw_line(&mut self) {
-        let subjects = self.running.as_ref().map(|running| running.subjects.as_slice());
-        let question = match only(subjects.unwrap_or_default()) {
+        let question = match self.only_subject() {
             Some(subject) => format!("send to {subject} (@file, Esc):"),
             None => "SUBJECT PAYLOAD (Esc):".to_owned(),
         };

@@ -70,7 +70,11 @@ fn facts(view: &View<'_>, detail: &Detail, columns: usize) -> Vec<Line<'static>>
 
 fn events(view: &View<'_>, detail: &Detail, columns: usize, n: usize) -> Vec<Line<'static>> {
     if detail.events.is_empty() {
-        return vec![Line::from("none yet").style(view.theme.dim())];
+        let text = match &detail.no_events {
+            Some(why) => format!("no events are kept ({}); what comes is shown", clean(why)),
+            None => "none yet".to_owned(),
+        };
+        return vec![Line::from(cut(&text, columns)).style(view.theme.dim())];
     }
     let newest = detail.events.iter().skip(detail.events.len().saturating_sub(n));
     newest

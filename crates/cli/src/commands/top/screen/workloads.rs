@@ -40,12 +40,6 @@ const COLUMNS: [Column; 11] = [
     column(Key::Uptime, "UP", 4, 5, 9),
 ];
 
-impl Column {
-    fn is_text(&self) -> bool {
-        matches!(self.key, Key::Name | Key::Type | Key::Node | Key::State)
-    }
-}
-
 /// The table in so many lines, its heading among them.
 pub(super) fn table(view: &View<'_>, columns: usize, n_lines: usize) -> Vec<Line<'static>> {
     let state = view.state;
@@ -119,7 +113,7 @@ fn heading(view: &View<'_>, chosen: &[(&Column, usize)], columns: usize) -> Line
         let arrow = if order.key == column.key { arrow } else { "" };
         // The arrow of a number stands in the gap before it, since titles fill their columns.
         let gap = if text.is_empty() { 0 } else { 1 };
-        text += &match column.is_text() {
+        text += &match column.key.is_text() {
             true => " ".repeat(gap) + &left(&format!("{}{arrow}", column.title), *width),
             false => right(&format!("{arrow}{}", column.title), *width + gap),
         };
@@ -128,7 +122,7 @@ fn heading(view: &View<'_>, chosen: &[(&Column, usize)], columns: usize) -> Line
 }
 
 fn place(column: &Column, text: &str, width: usize) -> String {
-    if column.is_text() { left(text, width) } else { right(text, width) }
+    if column.key.is_text() { left(text, width) } else { right(text, width) }
 }
 
 fn line(view: &View<'_>, chosen: &[(&Column, usize)], row: &Row, columns: usize) -> Line<'static> {

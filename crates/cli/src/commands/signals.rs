@@ -2,8 +2,6 @@
 //!
 //! Owns: which signals mean it. Never: ends anything.
 
-use std::io::IsTerminal;
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::CliError;
@@ -11,7 +9,7 @@ use crate::error::CliError;
 /// SIGINT, SIGTERM, and SIGHUP of a terminal that is closed. Without a terminal, as under nohup, the last one
 /// is left as it was.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Option<Signal>,
@@ -19,9 +17,8 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Takes them over; before that, they end the process at once.
-    pub(super) fn listen() -> Result<Self, CliError> {
+    pub(crate) fn listen(has_terminal: bool) -> Result<Self, CliError> {
         let listen = |kind| signal(kind).map_err(|error| CliError::chain(&error));
-        let has_terminal = std::io::stderr().is_terminal();
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
@@ -29,7 +26,7 @@ impl Signals {
         })
     }
 
-    pub(super) async fn recv(&mut self) {
+    pub(crate) async fn recv(&mut self) {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(signal) => signal.recv().await,
